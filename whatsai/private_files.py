@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 
 PRIVATE = 0o077  # the permissions of everybody but the owner
-# A folder that others may only pass through shows them nothing, and root's PostgreSQL of `make stack` needs that.
-_READ_OR_WRITE = 0o066
+# Root's `make stack` lets the group of the user `nobody`, who runs its PostgreSQL, pass through a folder.
+_MORE_THAN_PASS = 0o067
 
 
 def protect(folder: Path) -> None:
     """Make new files of this process and its children private, and a folder that others can read with all in it."""
     os.umask(PRIVATE)
-    if folder.is_dir() and folder.stat().st_mode & _READ_OR_WRITE:
+    if folder.is_dir() and folder.stat().st_mode & _MORE_THAN_PASS:
         for path in (*folder.rglob("*"), folder):
             _protect_path(path)
 

@@ -84,17 +84,18 @@ def _unprivileged_identity(*folders: Path) -> Identity:
     identity: Identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     for folder in folders:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        _let_pass(folder)
+        let_pass(folder, nobody.pw_gid)
         if not _succeeds(["test", "-w", folder], Path("/"), identity):
             raise ServerFailed(f"root starts PostgreSQL as the user `nobody`, which cannot write to {folder}")
     return identity
 
 
-def _let_pass(folder: Path) -> None:
-    """Let other users pass through the folders of `var/` on the way to a folder; they still cannot list them."""
+def let_pass(folder: Path, group: int, top: Path = environment.VAR) -> None:
+    """Let a group pass through the folders on the way from `top` to a folder; it cannot list them, and others nothing."""
     for parent in folder.parents:
-        if parent.is_relative_to(environment.VAR) and parent.exists():
-            parent.chmod(parent.stat().st_mode | 0o011)
+        if parent.is_relative_to(top) and parent.exists():
+            os.chown(parent, -1, group)
+            parent.chmod(parent.stat().st_mode & 0o700 | 0o010)
 
 
 def _find_binaries(folder: Path, identity: Identity) -> Path:

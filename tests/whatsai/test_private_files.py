@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.devstack.servers import let_pass
 from whatsai.private_files import protect
 
 
@@ -40,7 +41,23 @@ def test_existing_files_and_folders_become_private(tmp_path: Path) -> None:
     assert mode(outside) == 0o644
 
 
-def test_a_folder_that_others_may_only_pass_through_stays(tmp_path: Path) -> None:
+def test_a_folder_that_its_group_may_only_pass_through_stays(tmp_path: Path) -> None:
+    tmp_path.chmod(0o710)
+    protect(tmp_path)
+    assert mode(tmp_path) == 0o710
+
+
+def test_a_folder_that_everybody_may_pass_through_becomes_private(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
     protect(tmp_path)
-    assert mode(tmp_path) == 0o711
+    assert mode(tmp_path) == 0o700
+
+
+def test_root_lets_only_the_group_of_its_database_pass_through(tmp_path: Path) -> None:
+    folder = tmp_path / "var" / "stack" / "postgresql"
+    folder.mkdir(parents=True)
+    (tmp_path / "var").chmod(0o711)
+    let_pass(folder, os.getgid(), tmp_path / "var")
+    assert [mode(path) for path in (tmp_path / "var", tmp_path / "var" / "stack")] == [0o710, 0o710]
+    protect(tmp_path / "var")
+    assert mode(tmp_path / "var") == 0o710
