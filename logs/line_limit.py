@@ -16,6 +16,7 @@ LINES_PER_SECOND = 1 / 30  # lines of one kind that are logged in the long run: 
 BURST_SECONDS = 600.0  # a kind of which no line was logged for this many seconds may log 20 lines at once
 # Loggers of libraries that log a warning or an error for each bad request, such as one with a wrong Host header.
 OUTSIDERS_LOGGERS = ("django.security", "gunicorn.error")
+REFUSALS_LOGGER = "django.security"  # logs an error with a traceback for each request that Django refuses with 400
 MAX_LINE_CHARS = 500  # of a message, and of each line of a traceback, that may quote a whole header of a request
 MAX_SHOWN_CHARS = 64  # characters of a text of an outsider, such as a path, that a log line shows
 
@@ -68,9 +69,14 @@ def is_admitted(record: logging.LogRecord) -> bool:
 
 
 def cut(record: logging.LogRecord) -> None:
-    """Shorten the message and each line of the traceback of a record about a bad request; keep other records."""
+    """Shorten the message and each line of the traceback of a record about a bad request; keep other records.
+
+    A request that was refused is no error of the server: its record becomes a warning without a traceback.
+    """
     if not _is_of_outsiders(record):
         return
+    if record.name.startswith(REFUSALS_LOGGER):
+        record.levelno, record.levelname, record.exc_text = logging.WARNING, "WARNING", None
     record.msg = shorten(record.msg, MAX_LINE_CHARS)
     if record.exc_text:
         record.exc_text = "\n".join(shorten(line, MAX_LINE_CHARS) for line in record.exc_text.split("\n"))

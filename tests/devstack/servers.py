@@ -91,7 +91,7 @@ def _unprivileged_identity(*folders: Path) -> Identity:
 
 
 def let_pass(folder: Path, group: int, top: Path = environment.VAR) -> None:
-    """Let a group pass through the folders on the way from `top` to a folder; it cannot list them, and others nothing."""
+    """Let a group pass through the folders from `top` to a folder, without listing them; let others do nothing."""
     for parent in folder.parents:
         if parent.is_relative_to(top) and parent.exists():
             os.chown(parent, -1, group)

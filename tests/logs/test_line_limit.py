@@ -54,13 +54,13 @@ def test_a_header_quoted_in_a_record_is_cut_and_the_stack_frames_stay(
     make_handler: MakeHandler, directory: Path
 ) -> None:
     handler = make_handler()
-    for name in ("django.security.DisallowedHost", "whatsai.api"):
+    for name in ("gunicorn.error", "whatsai.api"):
         try:
             throw(ValueError(f"bad host: {'ab ' * 3000}"))
         except ValueError as error:
             logger(handler, name).exception(str(error))
     handler.flush()
-    cut, whole = lines(directory, "api.log")
+    (cut,), (whole,) = lines(directory, "general.log"), lines(directory, "api.log")
     assert cut["message"].startswith("bad host: ab ab")
     assert cut["message"].endswith("… (9010 characters)")
     assert len(cut["message"]) < 2 * MAX_LINE_CHARS
@@ -69,6 +69,19 @@ def test_a_header_quoted_in_a_record_is_cut_and_the_stack_frames_stay(
     assert cut["exc_info"].endswith(" characters)")
     assert len(whole["message"]) > 9000
     assert "ab ab ab" in whole["exc_info"][-100:]
+
+
+def test_a_request_that_django_refuses_is_no_error_of_the_server(make_handler: MakeHandler, directory: Path) -> None:
+    handler = make_handler()
+    try:
+        throw(ValueError("bad host"))
+    except ValueError:
+        logger(handler, "django.security.DisallowedHost").exception("bad host")
+    handler.flush()
+    (line,) = lines(directory, "api.log")
+    assert (line["level"], line["message"]) == ("WARN", "bad host")
+    assert "exc_info" not in line
+    assert not (directory / "errors.log").exists() or not lines(directory, "errors.log")
 
 
 def test_long_texts_are_cut() -> None:

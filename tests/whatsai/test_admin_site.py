@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from conversations.models import Conversation, Instance, Message
+from logs.testing import capture
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +70,23 @@ def test_a_viewer_cannot_probe_hidden_columns_or_run_regular_expressions(
     admin_client: Client, model: Any, query: dict[str, str]
 ) -> None:
     assert admin_client.get(list_url(model), query).status_code == 400
+
+
+PARAMETERS = ("_to_field", "_popup", "_changelist_filters", "p", "o", "q", "e", "all")
+NONSENSE = ("\x00", "token_hash", "%00=1", "-1", "1" * 40, "x" * 5000)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("model", [Instance, Message, User])
+def test_nonsense_in_a_parameter_of_django_is_no_error(admin_client: Client, model: Any) -> None:
+    with capture() as logged:
+        for page in ("", "add/", "1/change/", "1/delete/"):
+            for name in PARAMETERS:
+                for value in NONSENSE:
+                    status = admin_client.get(f"{list_url(model)}{page}", {name: value}).status_code
+                    assert status < 500, (page, name, value)
+                    assert status != 200 or name != "_to_field", (page, value)
+    assert logged.matching(level="ERROR") == []
 
 
 @pytest.mark.once
