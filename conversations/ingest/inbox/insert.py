@@ -76,13 +76,14 @@ def write_rows(rows: Sequence[Row]) -> None:
 
 
 def replace_payload(pk: int, payload: str | bytearray) -> None:
-    """Replace the payload of a stored event that is not applied yet.
+    """Replace the payload of a stored event that is not applied yet, and forget its failed attempts.
 
     Raises:
         DatabaseError, InterfaceError: the database rejects the statement.
     """
     table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents _meta
-    sql = f"UPDATE {table} SET payload = {_PAYLOAD[connection.vendor]}, size = %s WHERE id = %s AND outcome = 'stored'"  # noqa: S608 - names
+    values = f"payload = {_PAYLOAD[connection.vendor]}, size = %s, attempts = 0"
+    sql = f"UPDATE {table} SET {values} WHERE id = %s AND outcome = 'stored'"  # noqa: S608 - names
     is_large = _is_large(payload)
     with sqlite_lock.serialized_writes(), _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
         parameters: list[Any] = [payload, len(payload), pk]

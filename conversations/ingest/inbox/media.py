@@ -56,13 +56,40 @@ class MediaFiles:
         """Whether as many files were written as the limits permit."""
         return self._left <= 0 or monotonic() >= self._until
 
-    def save(self, content: bytes) -> dict[str, str]:
-        """Write content into a file, unless the file exists, and return its reference."""
+    def save(self, content: bytes) -> dict[str, str] | None:
+        """Write content into a file, unless the file exists, and return its reference; None leaves it where it is."""
         self._left -= 1
         name = media_name(self._instance.pk, hashlib.sha256(content).hexdigest())
         _write(name, content)
         self._until = min(self._until, monotonic() + self._seconds)
         return {REFERENCE: name}
+
+
+class ResumedFiles(MediaFiles):
+    """Writes media until an error, and leaves the others as they are, so that what was written is not lost.
+
+    Attributes:
+        count: the number of files that were written.
+        error: why no more were written; None if there was no error.
+    """
+
+    count = 0
+    error: OSError | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the limits or an error permit no more files."""
+        return self.error is not None or super().is_full
+
+    def save(self, content: bytes) -> dict[str, str] | None:
+        """Write content into a file; return None if that fails."""
+        try:
+            reference = super().save(content)
+        except OSError as error:
+            self.error = error
+            return None
+        self.count += 1
+        return reference
 
 
 class _MediaFound(Exception):
@@ -72,7 +99,7 @@ class _MediaFound(Exception):
 class _Search(MediaFiles):
     """Raises `_MediaFound` instead of writing a file."""
 
-    def save(self, content: bytes) -> dict[str, str]:  # noqa: ARG002 - as in the base class
+    def save(self, content: bytes) -> dict[str, str] | None:  # noqa: ARG002 - as in the base class
         """Tell that there is content to write."""
         raise _MediaFound
 
@@ -88,23 +115,25 @@ def has_media(instance: Instance, body: Any) -> bool:
     return False
 
 
-def extract_media(instance: Instance, body: Any, limit: float = MAX_FILES, seconds: float = math.inf) -> Any:
+def extract_media(instance: Instance, body: Any, limit: float = MAX_FILES) -> Any:
+    """Move the media of a webhook body's message records into new files of an instance; see `move_media`."""
+    return move_media(MediaFiles(instance, limit), body)
+
+
+def move_media(files: MediaFiles, body: Any) -> Any:
     """Move the media of a webhook body's message records into files, and return the body.
 
     Args:
-        instance: the instance whose primary key becomes the name of the media folder.
+        files: writes the files; media that it does not write stay as they are.
         body: the decoded webhook body, of any JSON type. In each record, `message.base64` is replaced in place by
             `{"file": name}`. The same member takes up media in the field `media` of the content, where the Cloud API
             channel writes it. Text that is not base64 stays as it is; any other value becomes None. Thumbnails that are
             pictures are replaced in the same way; others stay as they are. References to files stay. A `LargeList` is
             changed later, when its records are taken.
-        limit: the maximum number of files; media beyond it stay as they are.
-        seconds: for how long files are written after the first one; media that would take longer stay as they are.
 
     Raises:
         OSError: a media file cannot be written.
     """
-    files = MediaFiles(instance, limit, seconds)
     records = _records(body)
     if isinstance(records, LargeList):
         records.change(lambda record: _extract_from_record(files, record))
@@ -147,7 +176,7 @@ def _extract_thumbnails(files: MediaFiles, message: dict[str, Any]) -> None:
         encoded = parent[name]
         picture = decode(encoded) if _is_short(encoded) and not files.is_full else b""
         if len(picture) <= MAX_THUMBNAIL_BYTES and detect(picture).is_picture:
-            parent[name] = files.save(picture)
+            parent[name] = files.save(picture) or encoded
 
 
 def _is_short(encoded: object) -> bool:
@@ -163,7 +192,7 @@ def _to_file(files: MediaFiles, encoded: object) -> object:
     content = decode(encoded)
     if not content:
         return encoded if isinstance(encoded, str) else None
-    return files.save(content)
+    return files.save(content) or encoded
 
 
 def _write(name: str, content: bytes) -> None:

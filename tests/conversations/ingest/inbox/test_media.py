@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -301,6 +302,37 @@ def test_media_that_a_worker_cannot_write_are_written_later(instance: Instance, 
     worker.round()  # writes the files
     worker.round()
     assert instance.messages.filter(media__has_key="file").count() == COUNT
+
+
+@pytest.mark.parametrize("size", [1, 600_000])
+def test_a_step_that_fails_keeps_what_it_has_written(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The references of its files were lost, and an event was given up although each attempt got further."""
+    body = an_import(COUNT)
+    for number, item in enumerate(body["data"][-5:]):
+        item["message"]["base64"] = base64.b64encode(bytes([number]) * size).decode()
+    store_body(instance, body)
+    WebhookEvent.objects.filter(payload__data__0__key__id="H0").delete()
+    (event,) = instance.events.all()
+    tried: list[str] = []
+    touch = MediaStorage.touch
+
+    def fail_each_third(storage: MediaStorage, name: str) -> bool:
+        tried.append(name)
+        if len(tried) % 3 == 0:
+            raise OSError("slow")
+        return touch(storage, name)
+
+    monkeypatch.setattr(MediaStorage, "touch", fail_each_third)
+    found = []
+    for _ in range(3):
+        WebhookEvent.objects.update(due_at=timezone.now())
+        apply_due(instance.pk, replace(NO_DELAY, attempts=2))
+        event.refresh_from_db()
+        found.append((count_files(instance), event.attempts, event.outcome))
+    assert found == [(2, 1, "stored"), (4, 1, "stored"), (5, 0, "stored")]
+    assert len(tried) == 7, "no file is written twice"
 
 
 def test_media_that_cannot_be_written_leave_the_outcome_of_another_worker(
