@@ -7,7 +7,7 @@ event.
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from conversations.evolution.large_json.values import LargeList
@@ -50,6 +50,16 @@ def require_object(value: object, description: str) -> Json:
     if not isinstance(value, dict):
         raise UnknownShapeError(NOT_AN_OBJECT % {"what": description})
     return value
+
+
+def require_at_most(limit: int, *persons: Collection[Any]) -> None:
+    """Raise an error if an item names more persons than are read; its facts about the others were yielded before.
+
+    Raises:
+        UnknownShapeError: there are more than `limit` persons.
+    """
+    if max(map(len, persons)) > limit:
+        raise UnknownShapeError(_("more persons are named than WhatsApp permits, and the last ones were left out"))
 
 
 def as_list(data: object) -> list[Any]:

@@ -104,7 +104,7 @@ def parse(envelope: Envelope) -> ParseResult:
     problems: list[str] = []
     for item in coerce.records(envelope.data):
         try:
-            facts += parser(item, envelope)
+            facts += parser(item, envelope)  # an item may have facts before its problem
         except UnknownShapeError as error:
             problems.append(str(error))
     return ParseResult(tuple(facts), tuple(problems), "" if facts or problems else NOTHING_NEW)

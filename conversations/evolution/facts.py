@@ -156,3 +156,8 @@ Fact = (
     | MessageCopy
     | MessageUpdate
 )
+
+
+def weight(fact: Fact) -> int:
+    """Return how much work it is to apply a fact: one for the fact, and one for each member that it names."""
+    return 1 + len(fact.members) if isinstance(fact, Membership) else 1

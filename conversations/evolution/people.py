@@ -14,9 +14,10 @@ from conversations.evolution.keys import IdentityFact
 from conversations.evolution.marking import mark as _
 from conversations.evolution.names import usable_name
 
-# Persons that are read of one event, because all of them are written in one transaction. WhatsApp's largest groups have
-# 5,000 members, and a presence names one or a few.
-MAX_MEMBERS = 10_000
+# Persons that are read of one record, because all of them are written in one transaction. WhatsApp's largest groups,
+# those for the announcements of a community, have 5,000 members, and all others 1,024. A presence names one or a few.
+MAX_MEMBERS = 5_000
+MAX_CHANGED = 1_024
 MAX_PRESENCES = 1_000
 PRESENCES = frozenset({"available", "unavailable", "composing", "recording", "paused"})
 ADMIN_ROLES = frozenset({"admin", "superadmin"})
@@ -108,7 +109,9 @@ def parse_group(raw: object, envelope: Envelope) -> Iterator[Fact]:
         yield from _same_person(metadata, pair, envelope)
     participants = metadata.get("participants")
     if isinstance(participants, list) and participants:
-        yield from _membership(chat, _members(participants, "member", envelope), envelope, complete=True)
+        members = _members(participants[:MAX_MEMBERS], "member", envelope)
+        yield from _membership(chat, members, envelope, complete=True)
+        coerce.require_at_most(MAX_MEMBERS, participants)
 
 
 def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -120,11 +123,13 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
     update = coerce.require_object(raw, _("the participants' update"))
     chat, action = _group_address(update), update.get("action")
     yield from _same_person(update, ("author", "authorPn"), envelope)
-    changed = coerce.as_list(update.get("participants"))
-    for described in coerce.as_list(update.get("participantsData"))[:MAX_MEMBERS]:
-        yield from _same_person(described, ADDRESSES, envelope)
+    named, described = (coerce.as_list(update.get(name)) for name in ("participants", "participantsData"))
+    changed = named[:MAX_CHANGED]
+    for person in described[:MAX_CHANGED]:
+        yield from _same_person(person, ADDRESSES, envelope)
     if action == MODIFY:
         yield from (fact for fact in _members(changed, "member", envelope) if not isinstance(fact, Member))
+        coerce.require_at_most(MAX_CHANGED, named, described)
         return
     effect = ACTIONS.get(coerce.one_of(action, ACTIONS))
     if effect is None:
@@ -135,6 +140,7 @@ def parse_participants_update(raw: object, envelope: Envelope) -> Iterator[Fact]
         for fact in _members(changed, role, envelope, is_present=is_present)
     )
     yield from _membership(chat, members, envelope, complete=False)
+    coerce.require_at_most(MAX_CHANGED, named, described)
 
 
 def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
@@ -152,6 +158,7 @@ def parse_presence(raw: object, envelope: Envelope) -> Iterator[Fact]:
         if last_seen := envelope.stated_ms(state.get("lastSeen")):
             values["last_seen_at"] = coerce.from_ms(last_seen)
         yield ContactState(address, values, live_clock(envelope))
+    coerce.require_at_most(MAX_PRESENCES, presences)
 
 
 def _chat_address(raw: object) -> Address | None:
@@ -211,7 +218,7 @@ def _same_chat(raw: object, envelope: Envelope) -> Iterator[IdentityFact]:
 def _members(
     raw: list[Any], role: str, envelope: Envelope, *, is_present: bool = True
 ) -> Iterator[IdentityFact | Member]:
-    for item in raw[:MAX_MEMBERS]:
+    for item in raw:
         fields = item if isinstance(item, dict) else {"id": item}
         address = jid.parse(fields.get("id"))
         if address is None or not address.is_person:

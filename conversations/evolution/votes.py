@@ -9,6 +9,7 @@ to show for this person. Both are `me` for the instance itself.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from conversations.evolution import clocks, coerce, jid
@@ -19,6 +20,7 @@ from conversations.evolution.jid import Address
 
 MAX_OPTIONS = 16  # options in one vote; WhatsApp's polls have at most twelve
 MAX_OPTION_CHARS = 128  # WhatsApp's have at most a hundred
+MAX_VOTERS = 1_024  # of one event, as many as a group has members; each gets a contact
 
 
 def parse_reaction(body: Json, chat: Address, author: Address | None, message_ms: int) -> Iterator[Fact]:
@@ -73,9 +75,10 @@ def parse_poll_results(results: object, poll_id: str, chat: str, ms: int, envelo
     for name, voters in _options(results):
         for voter in voters:
             chosen.setdefault(voter, []).append(name)
-    for voter, names in chosen.items():
+    for voter, names in islice(chosen.items(), MAX_VOTERS):
         author = None if envelope.is_owner(voter) else voter
         yield from _by_author(MessageUpdate(poll_id, "poll", ms, {"options": _chosen(names)}, chat), author)
+    coerce.require_at_most(MAX_VOTERS, chosen)
 
 
 def _chosen(names: list[Any]) -> list[str]:

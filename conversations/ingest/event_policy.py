@@ -7,6 +7,7 @@ process is killed.
 """
 
 import datetime as dt
+from itertools import accumulate, groupby
 from typing import Any
 
 from conversations.evolution.coerce import records
@@ -51,6 +52,14 @@ REPEATED = frozenset(
         "progress",
     }
 )
+# Events whose records name persons, and the field that does. Each person is as much work as a record.
+PERSONS = {
+    "groups.upsert": "participants",
+    "groups.update": "participants",
+    "group.update": "participants",
+    "group.participants.update": "participants",
+    "presence.update": "presences",
+}
 MAX_REPEATED_LENGTH = 255  # characters, as in the columns of names and server URLs
 MAX_PARTS = 500  # maximum parts of one webhook body, all of which one INSERT statement contains
 
@@ -87,20 +96,37 @@ def due_at(now: dt.datetime, window: float, instance: int) -> dt.datetime:
     return _EPOCH + dt.timedelta(seconds=(int(windows) + 1 + phase) * window)
 
 
-def split(body: object, chunk: int) -> list[Any]:
+def split(name: str, body: object, chunk: int) -> list[Any]:
     """Split a body with more than `chunk` records into bodies of `chunk` records; return another body alone in a list.
 
     Each part contains a slice of the list `data`. The first part contains all other fields of the body, the other parts
     contain the short ones of `REPEATED`. If a body would need more than `MAX_PARTS` parts, larger parts are used.
+    A record counts with the persons that it names; the last record of a part may exceed the chunk.
+
+    Args:
+        name: the event's normalised name.
+        body: the decoded webhook body, of any JSON type.
+        chunk: the number of records.
     """
     data = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not isinstance(data, list | LargeList) or len(data) <= chunk:
+    if not isinstance(body, dict) or not isinstance(data, list | LargeList):
         return [body]
-    step = max(chunk, -(-len(data) // MAX_PARTS))
+    field = PERSONS.get(name)
+    weights = [1 + _count_persons(record, field) for record in data] if field else [1] * len(data)
+    step = max(chunk, -(-sum(weights) // MAX_PARTS))
+    numbers = (before // step for before in accumulate(weights[:-1], initial=0))
+    ends = list(accumulate(len(list(records)) for _, records in groupby(numbers)))
+    if len(ends) == 1:
+        return [body]
     repeated = {name: body[name] for name in REPEATED & body.keys() if _is_short(body[name])}
-    first, *others = (data[start : start + step] for start in range(0, len(data), step))
+    first, *others = (data[start:end] for start, end in zip([0, *ends], ends, strict=False))
     make = type(body)  # a large body has large parts
     return [make({**body, "data": first}), *(make({**repeated, "data": part}) for part in others)]
+
+
+def _count_persons(record: object, field: str) -> int:
+    persons = record.get(field) if isinstance(record, dict) else None
+    return len(persons) if isinstance(persons, dict | list) else 0
 
 
 def _is_short(value: object) -> bool:

@@ -22,6 +22,7 @@ from conversations.evolution.facts import (
     MessageUpdate,
     OwnIdentity,
     SamePerson,
+    weight,
 )
 from conversations.evolution.jid import Address
 from conversations.ingest.apply import own_identity, summaries
@@ -43,7 +44,9 @@ from conversations.models import Contact, Instance, Message
 from conversations.models.state_clock import INSTANCE, chat_subject, contact_subject, direct_subject
 
 STATEMENTS = ("reaction", "poll")  # kinds of updates whose authors need a contact
-MAX_FACTS = 2500  # maximum number of facts merged together; a history import contains thousands of facts
+# Maximum weight of the facts that are merged together, and of the events of one batch. They take about a second, in
+# which other instances wait: for their turn, and on SQLite for the write lock.
+MAX_WEIGHT = 2500
 F = TypeVar("F")
 
 
@@ -58,8 +61,20 @@ def apply(instance: Instance, facts: Iterable[Fact]) -> list[Message]:
         return []
     with transaction.atomic():
         locked = Instance.objects.lock(instance.pk)
-        parts = (facts[start : start + MAX_FACTS] for start in range(0, len(facts), MAX_FACTS))
-        return [message for part in parts for message in _apply(locked, _FactsByType(part))]
+        return [message for part in _parts(facts) for message in _apply(locked, _FactsByType(part))]
+
+
+def _parts(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
+    """Yield the facts in lists of at most `MAX_WEIGHT`; a heavier fact is alone."""
+    part: list[Fact] = []
+    left = MAX_WEIGHT
+    for fact in facts:
+        left -= weight(fact)
+        if part and left < 0:
+            yield part
+            part, left = [], MAX_WEIGHT - weight(fact)
+        part.append(fact)
+    yield part
 
 
 class _FactsByType:

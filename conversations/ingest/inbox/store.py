@@ -50,7 +50,7 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     due = event_policy.due_at(now, options.window, instance.pk) if event_policy.is_latest_state(name, payload) else now
     times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
     dump = dump_of(payload)
-    parts = event_policy.split(payload, options.chunk)
+    parts = event_policy.split(name, payload, options.chunk)
     count = len(parts)
     if count > 1 and isinstance(payload, dict | list):
         payload.clear()  # a large body is not in memory twice

@@ -22,9 +22,10 @@ from conversations.evolution.facts import (
     InstanceState,
     MessageCopy,
     MessageUpdate,
+    weight,
 )
 from conversations.ingest import metrics, sqlite_lock
-from conversations.ingest.apply.apply import apply
+from conversations.ingest.apply.apply import MAX_WEIGHT, apply
 from conversations.ingest.conf import MEDIA_LEASE, Options, is_due, retry_after
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.event_policy import ACKNOWLEDGEMENT, LATEST_STATE, RATE_LIMITED
@@ -80,15 +81,14 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         events = find_due_events(instance, options, ignore_schedule=ignore_schedule)
         if not events:
             return 0
-        counts, unwritten = apply_events(instance, events, options)
-        counts["delayed"] = 0 if ignore_schedule else sum(event.due_at < lease.next_at for event in events)
+        counts, applied, unwritten = apply_events(instance, events, options)
+        counts["delayed"] = 0 if ignore_schedule else sum(event.due_at < lease.next_at for event in applied)
         pause = MEDIA_LEASE if unwritten else dt.timedelta(seconds=options.interval)
         lease.next_at = timezone.now() + pause
         lease.save(update_fields=["next_at"])
         metrics.add_to_totals({(instance.pk, name): count for name, count in counts.items()})
     if unwritten:
         _write_media(instance, unwritten[0], options)
-    applied = [event for event in events if event not in unwritten]
     _observe_lag(applied)
     return len(applied)
 
@@ -133,16 +133,16 @@ def _observe_lag(events: Iterable[WebhookEvent]) -> None:
 
 def apply_events(
     instance: Instance, events: Sequence[WebhookEvent], options: Options
-) -> tuple["Counter[str]", list[WebhookEvent]]:
-    """Apply events of an instance and record their outcomes, inside the caller's transaction.
+) -> tuple["Counter[str]", list[WebhookEvent], list[WebhookEvent]]:
+    """Apply the first events of an instance and record their outcomes, inside the caller's transaction.
 
     Returns:
-        Counter name → number of events to add to the counter (see `metrics`); and the events that were left as they
-        are, because their media must become files first.
+        Counter name → number of events to add to the counter (see `metrics`); the events whose outcomes were recorded;
+        and the events that were left as they are, because their media must become files first.
     """
     with bound(instance=instance.name):
         own = OwnAddresses.of(instance.own_addresses)
-        items = [_parse(instance, event, own) for event in events]
+        items = _parse_first(instance, events, own)
         unwritten = [item.event for item in items if item.parsed.outcome is Outcome.STORED]
         parsed = [item for item in items if item.parsed.outcome not in {Outcome.FAILED, Outcome.STORED}]
         failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
@@ -153,7 +153,20 @@ def apply_events(
         counts.update(_record_failure(event, reason, options) for event, reason in failed.items())
         deleted, counts["collapsed"] = collapse(instance, [(item.event, item.parsed) for item in applied])
         counts.update(record_outcomes(applied, deleted=deleted))
-    return counts, unwritten
+    return counts, [item.event for item in items if item.event not in unwritten], unwritten
+
+
+def _parse_first(instance: Instance, events: Iterable[WebhookEvent], own: OwnAddresses) -> list[ParsedItem]:
+    """Parse the first events, as many as have facts of at most `MAX_WEIGHT`, but at least one."""
+    items: list[ParsedItem] = []
+    total = 0
+    for event in events:
+        item = _parse(instance, event, own)
+        total += sum(map(weight, item.parsed.facts))
+        if items and total > MAX_WEIGHT:
+            break
+        items.append(item)
+    return items
 
 
 def _parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> ParsedItem:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conversations.evolution import people
+from conversations.evolution import events, people
 from conversations.evolution.coerce import UnknownShapeError, from_ms
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.events import Parser
@@ -115,16 +115,38 @@ def test_an_unknown_action_is_an_unknown_shape() -> None:
         facts(people.parse_participants_update, {"id": GROUP, "action": "ban", "participants": [PHONE]})
 
 
-def test_the_persons_of_one_event_are_bounded_because_one_transaction_writes_them() -> None:
+JIDS = [f"{number}@lid" for number in range(people.MAX_MEMBERS + 1)]
+
+
+@pytest.mark.parametrize(
+    ("event", "limit", "named"),
+    [
+        ("groups.upsert", people.MAX_MEMBERS, lambda jids: {"participants": jids}),
+        ("group.participants.update", people.MAX_CHANGED, lambda jids: {"action": "add", "participants": jids}),
+        ("presence.update", people.MAX_PRESENCES, lambda jids: {"presences": {jid: {} for jid in jids}}),
+    ],
+)
+def test_persons_beyond_a_limit_are_left_out_and_the_event_says_so(event: str, limit: int, named: Any) -> None:
     """Addresses of a few characters made a body of 1 MB take half a minute, in which nothing else could be written."""
-    jids = [f"{number}@lid" for number in range(people.MAX_MEMBERS + 5)]
-    group = facts(people.parse_group, {"id": GROUP, "participants": jids})
-    changed = {"id": GROUP, "action": "add", "participants": jids, "participantsData": [{"id": jid} for jid in jids]}
-    for membership in (group[-1], facts(people.parse_participants_update, changed)[-1]):
-        assert isinstance(membership, Membership)
-        assert len(membership.members) == people.MAX_MEMBERS
-    presences = {jid: {"lastKnownPresence": "composing"} for jid in jids}
-    assert len(facts(people.parse_presence, {"id": GROUP, "presences": presences})) == people.MAX_PRESENCES
+
+    def parse(count: int) -> tuple[int, int]:
+        data = {"id": GROUP, **named(JIDS[:count])}
+        result = events.parse(Envelope(event, "sales", data, CLOCK, address(OWNER)))
+        states = [fact for fact in result.facts if isinstance(fact, ContactState)]
+        members = [member for fact in result.facts if isinstance(fact, Membership) for member in fact.members]
+        return len(states) + len(members), len(result.problems)
+
+    assert parse(limit) == (limit, 0)
+    assert parse(limit + 1) == (limit, 1)
+
+
+def test_pairs_beyond_a_limit_are_left_out_too() -> None:
+    described = [{"id": jid, "phoneNumber": PHONE} for jid in JIDS[: people.MAX_CHANGED + 1]]
+    raw = {"id": GROUP, "action": "modify", "participantsData": described}
+    found: list[Fact] = []
+    with pytest.raises(UnknownShapeError):
+        found += people.parse_participants_update(raw, envelope())
+    assert len(found) == people.MAX_CHANGED
 
 
 def test_presence_is_a_value_of_each_person() -> None:

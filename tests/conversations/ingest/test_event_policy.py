@@ -57,23 +57,47 @@ def test_without_a_window_events_are_due_now() -> None:
     assert event_policy.due_at(now, 0, 7) == now
 
 
+NAME = "messages.set"
+
+
 def test_a_body_with_many_records_is_split_and_each_part_keeps_the_other_fields() -> None:
     body = {"event": "messages.set", "progress": 40, "data": list(range(5))}
-    parts = event_policy.split(body, 2)
+    parts = event_policy.split(NAME, body, 2)
     assert [part["data"] for part in parts] == [[0, 1], [2, 3], [4]]
     assert {part["progress"] for part in parts} == {40}
 
 
 @pytest.mark.parametrize("body", [{"data": [1, 2]}, {"data": {"1": 1, "2": 2, "3": 3}}, [1, 2, 3]])
 def test_bodies_with_few_records_are_not_split(body: object) -> None:
-    assert event_policy.split(body, 2) == [body]
+    assert event_policy.split(NAME, body, 2) == [body]
 
 
 def test_a_body_with_very_many_records_has_a_limited_number_of_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_policy, "MAX_PARTS", 7)
-    parts = event_policy.split({"data": [0] * 10_000}, 2)
+    parts = event_policy.split(NAME, {"data": [0] * 10_000}, 2)
     assert len(parts) == 7
     assert sum(len(part["data"]) for part in parts) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "persons"),
+    [("groups.upsert", "participants", list(range(9))), ("presence.update", "presences", dict.fromkeys("abcdefghi"))],
+)
+def test_persons_count_like_records(name: str, field: str, persons: Any) -> None:
+    small: dict[str, Any] = {field: []}
+    large = {field: persons}
+    body = {"data": [small, large, large, small, small, small, "none"]}
+    parts = [part["data"] for part in event_policy.split(name, body, 10)]
+    assert parts == [[small, large], [large], [small, small, small, "none"]]
+    assert event_policy.split("messages.upsert", body, 10) == [body]
+
+
+def test_parts_with_many_persons_have_a_limited_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_policy, "MAX_PARTS", 7)
+    data = [{"participants": [0] * count} for count in (99, 1, 5, 30, 0) * 20]
+    parts = event_policy.split("groups.upsert", {"data": data}, 2)
+    assert len(parts) <= 7
+    assert [record for part in parts for record in part["data"]] == data
 
 
 ENVELOPE = {
@@ -90,7 +114,7 @@ ENVELOPE = {
 
 
 def test_each_part_repeats_the_fields_that_evolution_sends() -> None:
-    parts = event_policy.split(ENVELOPE | {"data": list(range(25))}, 10)
+    parts = event_policy.split(NAME, ENVELOPE | {"data": list(range(25))}, 10)
     assert parts == [ENVELOPE | {"data": list(range(start, min(start + 10, 25)))} for start in (0, 10, 20)]
 
 
@@ -99,7 +123,7 @@ def test_each_part_repeats_the_fields_that_evolution_sends() -> None:
 )
 def test_only_the_first_part_keeps_long_and_other_fields(others: dict[str, Any]) -> None:
     body = {"event": "messages.set", "instance": "shop", **others, "data": list(range(25))}
-    first, *later = event_policy.split(body, 10)
+    first, *later = event_policy.split(NAME, body, 10)
     assert first == body | {"data": list(range(10))}
     assert later == [
         {"event": "messages.set", "instance": "shop", "data": data}

@@ -117,6 +117,35 @@ def test_the_total_size_of_a_batch_is_limited_but_a_larger_single_event_is_appli
     assert sizes == [2, 2, 1, 1]
 
 
+def test_the_facts_of_a_batch_are_limited_and_members_count_too(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MAX_WEIGHT", 40)
+    groups = [{"id": f"{number}@g.us", "participants": [f"{number}{n}@lid" for n in range(15)]} for number in range(5)]
+    store_all(instance, *(envelope("groups.upsert", group) for group in groups))
+    sizes = []
+    while applied := batch.apply_due(instance.pk, NO_DELAY):
+        sizes.append(applied)
+    assert sizes == [2, 2, 1]
+    monkeypatch.setattr(batch, "MAX_WEIGHT", 5)
+    large = {"id": "9@g.us", "participants": groups[0]["participants"]}
+    store_all(instance, text("M1"), envelope("groups.upsert", large), text("M2"))
+    assert [batch.apply_due(instance.pk, NO_DELAY) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_another_instance_has_its_turn_between_the_parts_of_one_body(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MAX_WEIGHT", 300)
+    other = Instance.objects.create(name="support")
+    groups = [{"id": f"{number}@g.us", "participants": [f"{number}{n}" for n in range(150)]} for number in range(6)]
+    store_all(instance, envelope("groups.upsert", groups))
+    store_all(other, text("M1"))
+    Worker(NO_DELAY).round()
+    assert outcomes(other) == {"applied": 1}
+    assert outcomes(instance)["stored"] >= 2
+
+
 def test_an_import_is_applied_in_parts_and_does_not_delay_live_events(instance: Instance) -> None:
     records = [text(f"H{n}", at=n)["data"] for n in range(50)]
     options = Options(chunk=10, interval=0, batch=5)
