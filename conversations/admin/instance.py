@@ -150,9 +150,15 @@ class InstanceAdmin(BoundedAdmin):
             user = access_of(request).user_id
             Membership.objects.get_or_create(user_id=user, instance=obj, defaults={"role": Role.MANAGER})
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002 - Django's hook
-        """Return only the editable fields on the page that adds an instance, and all fields on other pages."""
-        return self.fieldsets if obj else ((None, {"fields": self.editable_fields, "description": _ADD_HELP}),)
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the editable fields of a new instance; all fields of others, but the QR code to managers only."""
+        if obj is None:
+            return ((None, {"fields": self.editable_fields, "description": _ADD_HELP}),)
+        hidden = () if self.may(request, obj, Scope.MANAGE) else ("pairing_qr_code",)
+        return [
+            (title, {**options, "fields": tuple(name for name in options["fields"] if name not in hidden)})
+            for title, options in self.fieldsets
+        ]
 
     @admin.display(description=_("state"))
     def state_badge(self, row: Instance) -> SafeString:

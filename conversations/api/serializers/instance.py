@@ -6,8 +6,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from conversations.api.permissions import access_of
 from conversations.api.serializers.base import RowSerializer
-from conversations.models import Instance
+from conversations.models import Instance, Scope
 from conversations.models.instance import MAX_LABELS
 
 
@@ -61,6 +62,18 @@ class InstanceSerializer(RowSerializer[Instance]):
 class InstanceDetailSerializer(InstanceSerializer):
     """One instance (WhatsApp number), with the QR code for pairing the instance with a phone."""
 
+    qr_code = serializers.SerializerMethodField(
+        help_text="Data URL of the latest pairing image; empty unless the request may manage the instance."
+    )
+
     class Meta(InstanceSerializer.Meta):
         fields = (*InstanceSerializer.Meta.fields, "qr_code")
         read_only_fields = fields
+
+    def get_qr_code(self, row: Instance) -> str:
+        """Return the pairing image if the request may manage the instance: whoever scans it links a phone of his own.
+
+        Without an image the answer depends on nobody's role, so it is stored for all.
+        """
+        is_shown = bool(row.qr_code) and access_of(self.context["request"]).allows(row.pk, Scope.MANAGE)
+        return row.qr_code if is_shown else ""

@@ -90,6 +90,18 @@ def test_the_qr_code_is_shown_only_while_the_instance_is_connecting(
     assert "data:text/html" not in content
 
 
+@pytest.mark.parametrize(("role", "images"), [(Role.READER, 0), (Role.AGENT, 0), (Role.MANAGER, 1)])
+def test_the_qr_code_is_shown_to_managers_only(
+    staff_client: StaffClient, row: Instance, role: Role, images: int
+) -> None:
+    Instance.objects.filter(pk=row.pk).update(state="connecting", qr_code=PNG)
+    client = staff_client("view_instance")
+    Membership.objects.update(role=role)
+    content = client.get(page_url(row)).content.decode()
+    assert row.name in content
+    assert content.count(f'src="{PNG}"') == images
+
+
 def test_no_page_shows_a_token_or_its_hash(admin_client: Client, row: Instance) -> None:
     first = Instance.objects.issue_token(row.pk)
     second = Instance.objects.issue_token(row.pk)

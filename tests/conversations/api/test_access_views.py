@@ -43,6 +43,19 @@ def ana(shops: tuple[Instance, Instance]) -> User:
     return user
 
 
+# --- instances --------------------------------------------------------------------------------------------------------
+def test_only_who_may_manage_an_instance_sees_its_qr_code(ana: User, shops: tuple[Instance, Instance]) -> None:
+    Instance.objects.update(state=Instance.State.CONNECTING, qr_code="data:image/png;base64,AA")
+    may_manage, may_write = client_of(ana, scopes=["manage"]), client_of(ana, scopes=["write"])
+    seen = [
+        client.get(f"/api/v1/instances/{shop.pk}/").json()["qr_code"] != ""
+        for _ in range(2)  # the second answer may come from the cache
+        for shop in shops
+        for client in (may_manage, may_write)
+    ]
+    assert seen == [True, False, False, False] * 2
+
+
 # --- oneself ----------------------------------------------------------------------------------------------------------
 def test_me_shows_the_user_the_roles_and_the_token(ana: User, shops: tuple[Instance, Instance]) -> None:
     end = timezone.now() + dt.timedelta(days=1)
