@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 import h11
 
@@ -47,9 +48,8 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> Outcom
     parts = check_url(url)
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     addresses = await resolve(host, port)
-    sock = await _connect(addresses, port)
-    tls, name = (_tls(), host) if parts.scheme == "https" else (None, None)
-    reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_HEAD_BYTES, ssl=tls, server_hostname=name)
+    tls = {"ssl": _tls(), "server_hostname": host} if parts.scheme == "https" else {}
+    sock, reader, writer = await _connect(addresses, port, tls)
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -77,21 +77,22 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> Outcom
         writer.transport.abort()
 
 
-async def _connect(addresses: list[str], port: int) -> AnswerSocket:
-    """Connect to the first of the addresses that accepts."""
+async def _connect(
+    addresses: list[str], port: int, tls: dict[str, Any]
+) -> tuple[AnswerSocket, asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to the first of the addresses that accepts; with TLS, to the first that also proves who it is."""
     error = OSError("no address")
     for address in addresses:
         sock = AnswerSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         sock.settimeout(0)
         try:
             await asyncio.get_running_loop().sock_connect(sock, (address, port))
+            return sock, *await asyncio.open_connection(sock=sock, limit=MAX_HEAD_BYTES, **tls)
         except BaseException as refused:
             sock.close()
             if not isinstance(refused, OSError):
                 raise
             error = refused
-        else:
-            return sock
     raise error
 
 

@@ -1,10 +1,16 @@
 """One delivery over HTTP: every kind of answer is an outcome in plain words, and none holds the sender longer."""
 
 import asyncio
+import gc
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +141,78 @@ def test_a_port_without_a_receiver_is_named() -> None:
         port = listener.getsockname()[1]
 
     assert post(f"http://127.0.0.1:{port}/").error.startswith("the connection failed")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Certificates of `localhost` and of another host, each with its key in the same file."""
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("needs openssl")
+    made = {name: tmp_path_factory.mktemp("certificates") / f"{name}.pem" for name in ("localhost", "other")}
+    for name, path in made.items():
+        names = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        files = ["-keyout", str(path.with_suffix(".key")), "-out", str(path)]
+        subprocess.run([openssl, "req", "-x509", *key, "-days", "2", *names, *files], check=True, capture_output=True)  # noqa: S603 - the arguments are constants
+        path.write_text(path.read_text() + path.with_suffix(".key").read_text())
+    return made
+
+
+@contextmanager
+def tls_server(certificate: Path, address: tuple[str, int], answer: bytes) -> Iterator[int]:
+    """Answer one connection over TLS; yield the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def serve() -> None:
+        with suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as encrypted:
+            received = b""
+            while not received.endswith(b"{}"):  # the body
+                received += encrypted.recv(65536) or b"{}"
+            encrypted.sendall(answer)
+
+    with socket.create_server(address) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize("good", [0, 1, None])
+def test_the_next_address_is_tried_if_one_has_a_wrong_certificate(
+    certificates: dict[str, Path], monkeypatch: pytest.MonkeyPatch, good: int | None
+) -> None:
+    async def resolve(*_: object) -> list[str]:
+        return ["127.0.0.1", "127.0.0.2"]
+
+    monkeypatch.setattr(posting, "resolve", resolve)
+    trust = ssl.create_default_context(cafile=certificates["localhost"])
+    trust.load_verify_locations(certificates["other"])
+    monkeypatch.setattr(posting, "_tls", lambda: trust)
+    first, second = (certificates["localhost" if good == number else "other"] for number in range(2))
+    ok = b"HTTP/1.1 200 OK\r\n\r\n"
+    with tls_server(first, ("127.0.0.1", 0), ok) as port, tls_server(second, ("127.0.0.2", port), ok):
+        outcome = post(f"https://localhost:{port}/")
+
+    assert outcome.status == (None if good is None else 200)
+    assert outcome.error.startswith("the certificate is not valid") == (good is None)
+
+
+def test_no_connection_is_left_open_if_there_are_no_certificates_to_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("no file of certificates")
+
+    monkeypatch.setattr(posting, "_tls", fail)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        outcome = post(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        gc.collect()  # a socket that is open would be a warning, and so an error
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+    assert outcome.error.startswith("the connection failed")
 
 
 def test_a_name_that_leads_nowhere_is_named() -> None:
