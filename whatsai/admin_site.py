@@ -116,7 +116,7 @@ class AdminSite(admin.AdminSite):
                 return _too_many_failures(seconds)
         response = super().login(request, extra_context)
         if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
-            known_browsers.remember(request, response, login_throttle.account_of(name))
+            known_browsers.remember(response, login_throttle.account_of(name))
         return response
 
     def password_change(  # type: ignore[override] # Django's stubs leave out the redirect after a change

@@ -7,6 +7,7 @@ import secrets
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 COOKIE = "known_browser"
@@ -15,14 +16,14 @@ MAX_AGE = 180 * 24 * 3600  # seconds since the last login
 ACCOUNT_CHARS = 32  # the first characters of the cookie's value; they stand for the account
 
 
-def remember(request: HttpRequest, response: HttpResponse, account: str) -> None:
+def remember(response: HttpResponse, account: str) -> None:
     """Let the response to a login tell the browser that it is known; each login gives another value."""
     response.set_signed_cookie(
         COOKIE,
         _hash(account) + secrets.token_hex(8),
         salt=SALT,
         max_age=MAX_AGE,
-        path=request.path,
+        path=reverse("admin:index"),  # the form that changes a password takes turns by it, too
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
+from django.urls import reverse
 
 from conversations.api.client_address import client_address
 from tests.waiting import StoppedClock
@@ -104,6 +105,13 @@ def test_a_cookie_of_another_account_or_of_nobody_helps_nothing(admin: User, cha
     for number in range(ACCOUNT_LIMIT):
         log_in("wrong", admin.username, address=f"198.51.100.{number}")
     assert browser.post("/admin/login/", {"username": admin.username, "password": "right"}).status_code == 429
+
+
+def test_a_known_browser_is_known_to_the_form_that_changes_the_password(admin: User) -> None:
+    browser = Client(REMOTE_ADDR="192.0.2.1")
+    browser.post("/admin/login/", {"username": admin.username, "password": "right"})
+    path = browser.cookies[COOKIE]["path"]
+    assert all(reverse(f"admin:{name}").startswith(path) for name in ("login", "password_change"))
 
 
 @pytest.mark.parametrize("name", [" admin", "admin\t", "\uff41dmin"])

@@ -94,6 +94,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]  # gunicorn ships no type hints
 
     @property
     def _count(self) -> int:
+        """How many connections the process has, for the other processes; no limit depends on it.
+
+        It leaves out those that are being set up: there are `MAX_OPENED` at most, for a few milliseconds.
+        """
         return len(self._connections) + len(self._arrivals)
 
     @property

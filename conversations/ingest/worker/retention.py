@@ -1,4 +1,4 @@
-"""Deletes old events, pending updates whose message never came, old changes, records and media files, in small steps.
+"""Deletes old events, pending updates whose message never came, old changes, records, media files, and ended sessions.
 
 The steps also compact the tally of conversations (`conversations.models.conversation_tally`).
 
@@ -12,6 +12,7 @@ from itertools import accumulate
 from time import monotonic
 from typing import TypeVar
 
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import Exists, F, Model, OuterRef, QuerySet, Sum, Value
 from django.db.models.expressions import Combinable
@@ -62,6 +63,7 @@ class Retention:
             deleted += expire_pending_updates(self._options.pending_days)
             deleted += remove_old(_days_ago(self._options.changes_keep_days))
             deleted += delete_readings(self._options.readings_keep_days)
+            deleted += delete_sessions()
             self._next_at = monotonic() + (STEP_SECONDS if deleted else IDLE_SECONDS)
         if monotonic() >= self._next_warning:
             self._next_warning = monotonic() + WARNING_SECONDS
@@ -157,6 +159,12 @@ def delete_readings(days: float) -> int:
     """Delete up to `STEP_ROWS` records of reading that are older than `days`; return the number of deleted rows."""
     old = _oldest(ReadingRecord.objects.all(), STEP_ROWS).filter(read_at__lt=_days_ago(days))
     return old.delete()[0]
+
+
+def delete_sessions() -> int:
+    """Delete up to `STEP_ROWS` sessions of browsers that have ended; return the number of deleted rows."""
+    ended = Session.objects.filter(expire_date__lt=timezone.now()).values_list("pk", flat=True)[:STEP_ROWS]
+    return Session.objects.filter(pk__in=list(ended)).delete()[0]
 
 
 def _lock(rows: "QuerySet[Row]") -> list[int]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
-from django.test import RequestFactory
 
 from tests.waiting import TIMEOUT
 from whatsai import known_browsers
@@ -296,7 +295,7 @@ def test_slow_requests_leave_threads_to_others(
 
 def a_known_browser() -> dict[str, Any]:
     response = HttpResponse()
-    known_browsers.remember(RequestFactory().post("/admin/login/"), response, "admin")
+    known_browsers.remember(response, "admin")
     cookie = f"{known_browsers.COOKIE}={response.cookies[known_browsers.COOKIE].value}"
     return {"client": ("198.51.1.1", 1), "headers": [(b"cookie", cookie.encode())]}
 

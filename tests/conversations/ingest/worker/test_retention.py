@@ -4,6 +4,7 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
@@ -163,6 +164,21 @@ def test_records_of_reading_are_deleted_after_their_retention_time(instance: Ins
     assert retention.delete_readings(7) == 2
     assert retention.delete_readings(7) == 0
     assert ReadingRecord.objects.get().conversation_jid == "6"
+
+
+def test_ended_sessions_are_deleted_in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "STEP_ROWS", 2)
+    for name, seconds in (("a", -60), ("b", -60), ("c", -60), ("open", 60)):
+        end = timezone.now() + dt.timedelta(seconds=seconds)
+        Session.objects.create(session_key=name, session_data="", expire_date=end)
+    assert [retention.delete_sessions() for _ in range(3)] == [2, 1, 0]
+    assert [row.session_key for row in Session.objects.all()] == ["open"]
+
+
+def test_a_step_deletes_ended_sessions() -> None:
+    Session.objects.create(session_key="a", session_data="", expire_date=timezone.now() - dt.timedelta(days=1))
+    retention.Retention(Options.read()).step()
+    assert not Session.objects.exists()
 
 
 def test_after_a_step_the_next_one_waits(instance: Instance) -> None:
