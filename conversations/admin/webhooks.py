@@ -30,6 +30,9 @@ from conversations.webhooks_out.selection import present_cursor
 
 MAX_ATTEMPTS = 10  # that the page of a webhook shows
 _NOTHING_SENT = _("Nothing was sent yet.")
+_INSTANCES_DELETED = _(
+    "All instances of this webhook were deleted, so it sends no changes. Choose others, or delete it."
+)
 
 
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class accepts no type argument at run time
@@ -50,7 +53,10 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg] # Django's class a
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["instances"].initial = self.instance.instance_ids
+        known = self.instance.instance_ids
+        self.fields["instances"].initial = known
+        if known and not Instance.objects.filter(pk__in=known).exists():
+            self.fields["instances"].help_text = _INSTANCES_DELETED
 
     def clean_url(self) -> str:
         """Return the URL, if deliveries may be sent there."""

@@ -87,7 +87,10 @@ def _issue(  # noqa: PLR0913 - the options of the command
     if days is not None and not 1 <= days <= 36_500:  # noqa: PLR2004 - a century
         raise CommandError(_("--days must be between 1 and 36500"))
     row, created = _get_or_create_user(user)
-    granted = _grant(row, _instances(instance or ([ALL] if created else []), server), role)
+    names = instance or ([ALL] if created else [])
+    if server is not None and not names and not only:
+        raise CommandError(_("--server says where the instances of --instance or --only are; give one of these, too"))
+    granted = _grant(row, _instances(names, server), role)
     _row, token = ApiToken.objects.issue(
         row,
         name=name,

@@ -63,6 +63,16 @@ def test_a_webhook_of_deleted_instances_does_not_send_the_changes_of_all_after_i
         assert (row.name, row.instance_ids) == ("x", kept)
 
 
+def test_the_form_says_if_all_instances_of_a_webhook_were_deleted(admin_client: Client) -> None:
+    gone, other = an_instance(name="gone"), an_instance(name="other")
+    row, _ = make(admin_client, instances=[gone.pk, other.pk])
+    for instance, is_said in ((gone, False), (other, True)):
+        Instance.objects.delete(instance.pk)
+        assert (
+            "All instances of this webhook were deleted" in admin_client.get(page_url(row)).content.decode()
+        ) == is_said
+
+
 def test_there_is_a_highest_number(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     make(admin_client)
     monkeypatch.setattr(models, "MAX_SUBSCRIPTIONS", 1)

@@ -102,3 +102,11 @@ def test_a_name_on_several_servers_needs_the_server(option: str) -> None:
         with pytest.raises(CommandError, match=error):
             run_command("ana", option, "sales", "--server", server)
     assert Membership.objects.count() == ApiToken.objects.count() == 2
+
+
+def test_a_server_without_instances_is_refused() -> None:
+    """It was ignored, so the token had no instance although the command seemed to give some."""
+    User.objects.create_user("ana")
+    with pytest.raises(CommandError, match="--instance or --only"):
+        run_command("ana", "--server", "https://evolution.example.com")
+    assert not ApiToken.objects.exists()

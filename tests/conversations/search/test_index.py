@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Q
 
 from conversations.models import Message
+from conversations.search import lexemes
 from conversations.search.buckets import bucket
 from conversations.search.find import find_contacts, find_conversations, find_messages
 from conversations.search.folding import fold
@@ -21,6 +22,11 @@ statistics = import_module("conversations.migrations.0020_search_statistics")
 names = import_module("conversations.migrations.0023_group_names")
 marks = import_module("conversations.migrations.0025_marks")
 long_texts = import_module("conversations.migrations.0037_long_texts")
+
+
+def test_the_search_and_the_index_agree_which_texts_are_long() -> None:
+    """A migration imports no code that may change, so both state the length."""
+    assert long_texts.LONG == lexemes.LONG
 
 
 @pytest.mark.django_db(transaction=True)
