@@ -51,6 +51,8 @@ class AddressBatch:
     def load(self, keys: Iterable[str]) -> None:
         """Load the stored rows of `keys` and of all addresses that need a contact, unless they are loaded."""
         missing = sorted({*keys, *self.jids} - self.rows.keys())
+        if not missing:
+            return
         rows = ContactAddress.objects.filter(instance=self._instance).select_related("contact")
         for start in range(0, len(missing), MAX_QUERY_KEYS):
             for row in rows.filter(key__any_of=missing[start : start + MAX_QUERY_KEYS]):

@@ -1,13 +1,11 @@
 """Applies parsed facts: loads the rows that the facts concern, merges the facts into the rows, writes changed fields.
 
-Loading, merging and writing happen in one transaction under the instance lock, so that two batches never merge into the
-same old row. Batches of different instances do not wait for each other.
+Loading, merging and writing happen in one transaction of the caller under the instance lock, so that two batches never
+merge into the same old row. Batches of different instances do not wait for each other.
 """
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, TypeVar
-
-from django.db import transaction
 
 from cachelayer import cache, tags_for
 from conversations.evolution import jid
@@ -51,17 +49,17 @@ F = TypeVar("F")
 
 
 def apply(instance: Instance, facts: Iterable[Fact]) -> list[Message]:
-    """Apply facts of one instance in one transaction. Several calls with parts of the facts give the same rows.
+    """Apply facts of one instance. Several calls with parts of the facts give the same rows.
+
+    Args:
+        instance: the instance, which `Instance.objects.lock` has returned in the caller's transaction. If the caller
+            rolls back what was applied, the instance must be read again.
+        facts: the facts.
 
     Returns:
         The messages that are new.
     """
-    facts = list(facts)
-    if not facts:
-        return []
-    with transaction.atomic():
-        locked = Instance.objects.lock(instance.pk)
-        return [message for part in _parts(facts) for message in _apply(locked, _FactsByType(part))]
+    return [message for part in _parts(facts) for message in _apply(instance, _FactsByType(part))]
 
 
 def _parts(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
@@ -74,7 +72,8 @@ def _parts(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
             yield part
             part, left = [], MAX_WEIGHT - weight(fact)
         part.append(fact)
-    yield part
+    if part:
+        yield part
 
 
 class _FactsByType:

@@ -238,6 +238,7 @@ def _apply_items(instance: Instance, items: Sequence[ParsedItem], counts: "Count
     except Exception as error:  # a defect in the code: an operator can replay the event after a fix
         if is_transient_db_error(error):
             raise
+        instance.refresh_from_db()  # without the changes that were rolled back
         if len(items) > 1:
             half = len(items) // 2
             return _apply_items(instance, items[:half], counts) | _apply_items(instance, items[half:], counts)

@@ -1,16 +1,19 @@
-"""Stores a webhook body and applies its events immediately, in the calling process, for tests and benchmarks.
+"""Stores a webhook body and applies its events immediately, or applies facts, in the calling process, for tests.
 
 In production, the endpoint stores a webhook body and a worker applies its events.
 """
 
 import copy
+from collections.abc import Iterable
 
 from django.db import transaction
 
+from conversations.evolution.facts import Fact
+from conversations.ingest.apply.apply import apply
 from conversations.ingest.conf import Options
 from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker.batch import apply_events
-from conversations.models import Instance, WebhookEvent
+from conversations.models import Instance, Message, WebhookEvent
 
 
 def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEvent:
@@ -41,3 +44,9 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
         return stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
     stored = stored.filter(name=events[-1].name)
     return stored.filter(pk=events[-1].pk).first() or stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
+
+
+def apply_facts(instance: Instance, facts: Iterable[Fact]) -> list[Message]:
+    """Apply facts of an instance in a transaction with the instance lock; return the new messages."""
+    with transaction.atomic():
+        return apply(Instance.objects.lock(instance.pk), facts)

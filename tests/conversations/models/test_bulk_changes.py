@@ -9,13 +9,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from conversations.ingest.apply.apply import apply
 from conversations.models import Conversation, Instance, StateClock
 from conversations.models import bulk_changes as bulk
 from conversations.models.conversation_changes import ACTIONS
 from conversations.models.conversation_filters import ConversationFilters
 from tests.conversations.ingest.apply.orders import apply_bodies, facts_of
 from tests.conversations.ingest.bodies import PHONE, envelope, text
+from tests.conversations.ingest.receive import apply_facts
 from tests.conversations.rows import NOON, a_chat, a_group, a_message, an_instance
 
 pytestmark = pytest.mark.django_db
@@ -224,7 +224,7 @@ def test_changes_of_many_rows_and_batches_do_not_deadlock() -> None:
                     for body in (text(f"B{n}", lid), text(f"C{n}", phone, key={"remoteJidAlt": lid}), *first[:4])
                     for fact in facts_of(body)
                 ]
-                apply(instance, facts)
+                apply_facts(instance, facts)
         finally:
             connection.close()
 

@@ -8,9 +8,9 @@ from django.db import connection
 from conversations.evolution import envelope, events
 from conversations.evolution.facts import Fact
 from conversations.evolution.jid import Address
-from conversations.ingest.apply.apply import apply
 from conversations.models import Instance
 from tests.conversations.ingest.bodies import Body
+from tests.conversations.ingest.receive import apply_facts
 from tests.conversations.ingest.row_snapshots import Rows, rows_of
 from tests.effort import EXPLORES_ALL
 
@@ -43,13 +43,13 @@ def apply_bodies(instance: Instance, *bodies: Body) -> None:
     """Apply webhook bodies one by one to an instance."""
     for body in bodies:
         instance.refresh_from_db()
-        apply(instance, facts_of(body, instance.own_addresses))
+        apply_facts(instance, facts_of(body, instance.own_addresses))
 
 
 def apply_at_once(bodies: Iterable[Body]) -> Rows:
     """Apply webhook bodies to a new instance in one call of `apply`; return the rows of the instance."""
     instance = new_instance()
-    apply(instance, [fact for body in bodies for fact in facts_of(body)])
+    apply_facts(instance, [fact for body in bodies for fact in facts_of(body)])
     return rows_of(instance)
 
 

@@ -9,11 +9,11 @@ import pytest
 from django.db.models import Model
 
 from conversations.ingest.apply import messages
-from conversations.ingest.apply.apply import apply
 from conversations.ingest.apply.contact_index import ContactIndex
 from conversations.models import Contact
 from tests.conversations.ingest.apply.orders import apply_bodies, facts_of, new_instance
 from tests.conversations.ingest.bodies import GROUP, PHONE, Body, envelope
+from tests.conversations.ingest.receive import apply_facts
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +47,7 @@ def test_calls_of_one_event_take_linear_work(*, is_moved: bool) -> None:
         moved = calls(count, isGroup=True, groupJid=GROUP) if is_moved else []
         facts = facts_of(envelope("call", [*calls(count), *moved]))
         instance = new_instance()
-        return lines_run(lambda: apply(instance, facts))
+        return lines_run(lambda: apply_facts(instance, facts))
 
     assert work(80) < 3 * work(40)
 
@@ -67,7 +67,7 @@ def test_contacts_that_one_event_merges_are_not_compared_with_each_other(monkeyp
     pairs = [{"remoteJid": phone, "lid": lid} for phone, lid in zip(phones, lids, strict=True)]
     facts = facts_of(envelope("contacts.upsert", pairs))
     monkeypatch.setattr(Contact, "__eq__", equals)
-    apply(instance, facts)
+    apply_facts(instance, facts)
     assert compared < 10 * count
     assert Contact.objects.filter(instance=instance).count() == count
 

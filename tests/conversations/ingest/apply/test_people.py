@@ -7,7 +7,6 @@ import pytest
 from conversations.evolution import jid
 from conversations.evolution.facts import OwnIdentity
 from conversations.ingest.apply import phone_holders
-from conversations.ingest.apply.apply import apply
 from conversations.ingest.apply.own_identity import MAX_LIDS, MAX_NAMES
 from conversations.models import ContactAddress
 from tests.conversations.ingest.apply.orders import (
@@ -19,6 +18,7 @@ from tests.conversations.ingest.apply.orders import (
     new_instance,
 )
 from tests.conversations.ingest.bodies import GROUP, LID, OWNER, PEOPLE, PHONE, SECOND, Body, envelope, text
+from tests.conversations.ingest.receive import apply_facts
 from tests.conversations.ingest.row_snapshots import Rows, rows_of
 
 pytestmark = pytest.mark.django_db
@@ -561,8 +561,8 @@ def test_the_own_names_and_lids_of_an_instance_are_bounded_in_any_order() -> Non
     kept = []
     for order in (facts, facts[::-1]):
         instance = new_instance()
-        apply(instance, order[:60])
-        apply(instance, order[60:])
+        apply_facts(instance, order[:60])
+        apply_facts(instance, order[60:])
         instance.refresh_from_db()
         kept.append((instance.own_lids, instance.own_names))
     assert kept[0] == kept[1]

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from conversations.ingest.apply.apply import apply
 from conversations.models import Conversation, Instance, Message
 from tests.conversations.ingest.apply.orders import apply_at_once, apply_bodies, facts_of, new_instance
 from tests.conversations.ingest.bodies import PHONE, Body, text
+from tests.conversations.ingest.receive import apply_facts
 from tests.conversations.ingest.row_snapshots import rows_of
 from tests.conversations.rare_messages import MESSAGES, body_of
 
@@ -22,7 +22,7 @@ PICTURE: Body = text("SD1", at=-1, message={"imageMessage": {"caption": "praia"}
 def apply_in_batches(bodies: list[Body]) -> Instance:
     instance = new_instance()
     for start in range(0, len(bodies), BATCH):
-        apply(instance, [fact for body in bodies[start : start + BATCH] for fact in facts_of(body)])
+        apply_facts(instance, [fact for body in bodies[start : start + BATCH] for fact in facts_of(body)])
         instance.refresh_from_db()
     return instance
 

@@ -248,6 +248,18 @@ def test_each_new_message_is_counted_once_unless_it_is_old(instance: Instance, f
     assert Message.objects.filter(instance=instance).count() == 3
 
 
+def test_what_a_failed_batch_changed_of_the_instance_is_written_when_its_events_are_applied_alone(
+    instance: Instance, failing_key_ids: set[str]
+) -> None:
+    failing_key_ids.add("M0")
+    store_all(instance, envelope("connection.update", {"state": "open", "profileName": "Loja"}), text("M0"))
+    make_due()
+    Worker(NO_DELAY).round()
+    instance.refresh_from_db()
+    assert outcomes(instance) == {"applied": 1, "stored": 1}
+    assert (instance.state, instance.profile_name, instance.own_names) == ("open", "Loja", ["Loja"])
+
+
 def test_a_failed_event_that_is_posted_again_is_retried(instance: Instance, failing_key_ids: set[str]) -> None:
     failing_key_ids.add("M0")
     store_all(instance, *texts(1))
