@@ -1,10 +1,10 @@
-"""Stores a webhook body and applies its events immediately, or applies facts, in the calling process, for tests.
+"""Stores a webhook body and applies its events immediately, in the calling process, for tests and benchmarks.
 
 In production, the endpoint stores a webhook body and a worker applies its events.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from django.db import transaction
 
@@ -32,18 +32,23 @@ def receive(instance: Instance, body: object, *, suffix: str = "") -> WebhookEve
     Raises:
         DatabaseError, InterfaceError, OSError, TooDeepError: raised by `inbox.store`.
     """
-    digests = store_body(instance, copy.deepcopy(body), suffix=suffix)
+    events = apply_stored(instance, store_body(instance, copy.deepcopy(body), suffix=suffix))
+    stored = WebhookEvent.objects.filter(instance=instance)
+    if not events:
+        return stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
+    stored = stored.filter(name=events[-1].name)
+    return stored.filter(pk=events[-1].pk).first() or stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
+
+
+def apply_stored(instance: Instance, digests: Collection[str]) -> list[WebhookEvent]:
+    """Apply the stored events with these digests, except events that are already applied; return all of them."""
     with transaction.atomic():
         locked = Instance.objects.lock(instance.pk)
         events = list(WebhookEvent.objects.filter(instance=instance, digest__in=digests).order_by("part"))
         for event in events:
             if event.outcome == WebhookEvent.Outcome.STORED:
                 apply_events(locked, [event], Options.read())
-    stored = WebhookEvent.objects.filter(instance=instance)
-    if not events:
-        return stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
-    stored = stored.filter(name=events[-1].name)
-    return stored.filter(pk=events[-1].pk).first() or stored.exclude(outcome=WebhookEvent.Outcome.STORED).latest("pk")
+    return events
 
 
 def apply_facts(instance: Instance, facts: Iterable[Fact]) -> list[Message]:
