@@ -33,6 +33,7 @@ _SERVER_BY_HOST = {
     "newsletter": AddressKind.NEWSLETTER,
 }
 _CANONICAL_HOST = {AddressKind.PHONE: "s.whatsapp.net", AddressKind.LID: "lid"}
+_HOST_BY_SERVER = {str(server): host for host, server in _SERVER_BY_HOST.items()}
 _SERVER_BY_PREFIX = {str(server): server for server in AddressKind}
 _PERSON_PREFIXES = (f"{AddressKind.PHONE}:", f"{AddressKind.LID}:")
 CACHE_SIZE = 20_000  # maximum number of cached parse results, kept because events repeat the same JIDs
@@ -95,6 +96,14 @@ def key_of(text: object) -> str:
     """Return the address key of a JID; "" if `text` is not an address."""
     address = parse(text)
     return address.key if address is not None else ""
+
+
+def jid_of(key: str) -> str:
+    """Return the JID with an address key, which does not belong to a person."""
+    kind, _, name = key.partition(":")
+    if kind == AddressKind.OTHER:
+        return name
+    return f"{name}@{_HOST_BY_SERVER.get(kind, AddressKind.BROADCAST)}"
 
 
 @lru_cache(maxsize=CACHE_SIZE)

@@ -35,7 +35,8 @@ from conversations.ingest.apply.conversations import (
 )
 from conversations.ingest.apply.identities import Identities
 from conversations.ingest.apply.latest_state import LatestState
-from conversations.ingest.apply.messages import MessageBatch, address_keys, pending_for_contacts, pending_for_keys
+from conversations.ingest.apply.messages import MessageBatch
+from conversations.ingest.apply.pending_updates import address_keys, pending_for_contacts, pending_for_keys
 from conversations.ingest.apply.resolve_contacts import look_up, resolve_contacts
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Instance, Message
@@ -110,7 +111,7 @@ def _apply(instance: Instance, facts: _FactsByType) -> list[Message]:
     renamed = apply_contact_states(contact_states, contacts, states, namesakes, unit_of_work)
     pending += (found := pending_for_contacts(instance, contacts.new_keys | own.new_keys))
     look_up(instance, contacts, address_keys(found))
-    messages = MessageBatch(instance, key_ids, pending, contacts, unit_of_work)
+    messages = MessageBatch(instance, [*copies, *updates], pending, contacts, unit_of_work)
     conversations = ConversationBatch(instance, contacts)
     chats = {*_message_chats(copies), *_chats(conversation_states), *_chats(memberships)}
     conversations.load(chats, renamed, messages.conversations)

@@ -51,5 +51,9 @@ class ContactIndex:
 
     def belongs_to(self, key: str, contact_id: int | None) -> bool:
         """Return whether an address key belongs to the contact with a primary key, or once belonged to it."""
+        return contact_id in self.all_holders(key)
+
+    def all_holders(self, key: str) -> set[int]:
+        """Return the primary keys of the contacts to which an address key belongs or once belonged."""
         keys = (key, *map(jid.key_of, self.claims.get(key, ())))
-        return any(contact.pk == contact_id for one in keys if (contact := self.contacts.get(one)))
+        return {contact.pk for one in keys if (contact := self.contacts.get(one))}

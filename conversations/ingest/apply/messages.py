@@ -4,44 +4,26 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from django.db.models import Q
-
 from conversations.evolution import jid
 from conversations.evolution.facts import ME, MessageCopy, MessageUpdate
 from conversations.evolution.updates import is_unique_key_id
-from conversations.ingest.apply import merge_rules
+from conversations.ingest.apply import merge_rules, message_rows
 from conversations.ingest.apply.contact_index import ContactIndex
+from conversations.ingest.apply.message_rows import ChatKey, MessagesByChat
+from conversations.ingest.apply.pending_updates import EDITS, who_key
 from conversations.ingest.apply.summaries import MessageChanges
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Conversation, Instance, Message, PendingUpdate
 
 MessageKey = tuple[str, bool]  # identifies a message in one conversation: `key_id`, `from_me`
 UpdateKey = tuple[str, str, int, str, str]  # identifies an update: `key_id`, `chat`, `from_me`, `kind`, `subject`
+_Fact = MessageCopy | MessageUpdate | PendingUpdate
 MAX_ALBUM = 100  # maximum messages of an album; WhatsApp's clients send at most 30, but a sender may choose any number
 # Maximum pending updates of one key id. A sender may choose any number of chats and authors for one key id, and each
 # further update loads them all.
 MAX_PENDING = 100
 UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
-_EDITS = (PendingUpdate.Kind.EDIT, PendingUpdate.Kind.DETAILS)
 _COPIED = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
-
-
-def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[PendingUpdate]:
-    """Return the pending updates of messages with these key ids."""
-    wanted = set(key_ids)
-    return list(PendingUpdate.objects.filter(instance=instance, key_id__any_of=wanted)) if wanted else []
-
-
-def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
-    """Return the pending updates whose chat has one of the address keys, and pending edits by an author with one."""
-    wanted = set(keys)
-    has_address = Q(chat__in=wanted) | Q(kind__in=_EDITS, subject__in=wanted)
-    return list(PendingUpdate.objects.filter(has_address, instance=instance)) if wanted else []
-
-
-def address_keys(updates: Iterable[MessageUpdate | PendingUpdate]) -> set[str]:
-    """Return the address keys in updates, by which their chats and authors are found."""
-    return {key for update in updates for key in (update.chat, update.subject, _who_key(update))}
 
 
 class MessageBatch:
@@ -50,20 +32,21 @@ class MessageBatch:
     def __init__(
         self,
         instance: Instance,
-        key_ids: Iterable[str],
+        facts: Iterable[MessageCopy | MessageUpdate],
         pending: Iterable[PendingUpdate],
         contacts: ContactIndex,
         changes: UnitOfWork,
     ) -> None:
-        """Load the messages with `key_ids`, and the messages that the pending updates may be about."""
+        """Load the messages that the facts and the pending updates may be about."""
         self._instance = instance
         self._contacts = contacts
         self._changes = changes
         self._pending = {_update_key(row): row for row in pending}
         self._recounted: set[int] = set()  # primary keys of conversations between which a call was moved
-        wanted = {*key_ids, *(row.key_id for row in self._pending.values())}
-        wanted |= {row.subject for row in self._pending.values() if row.kind == PendingUpdate.Kind.ALBUM}
-        rows = Message.objects.filter(instance=instance, key_id__any_of=wanted) if wanted else ()
+        known: list[_Fact] = [*facts, *self._pending.values()]
+        rows, self._crowded = message_rows.load(instance, {key_id for fact in known for key_id in _key_ids(fact)})
+        if self._crowded:
+            rows += message_rows.load_in_chats(instance, self._crowded_chats(known))
         self._before = {row: merge_rules.snapshot(row) for row in rows}
         # By key the message of each conversation, because a contact may choose the key id of another conversation.
         self._by_key: defaultdict[MessageKey, dict[int, Message]] = defaultdict(dict)
@@ -91,6 +74,22 @@ class MessageBatch:
     def _remove(self, row: Message) -> None:
         del self._by_key[row.key_id, row.from_me][row.conversation_id]
 
+    def _crowded_chats(self, facts: Iterable[_Fact]) -> dict[str, set[ChatKey]]:
+        """Return the chats that the facts name, by crowded key id."""
+        chats: defaultdict[str, set[ChatKey]] = defaultdict(set)
+        for fact in facts:
+            for key_id in self._crowded & _key_ids(fact):
+                chats[key_id] |= self._chats(fact)
+        return chats
+
+    def _chats(self, fact: _Fact) -> set[ChatKey]:
+        """Return the chats that a fact may be about; none if it names no chat."""
+        if isinstance(fact, MessageCopy):
+            return {self._contacts.get(fact.chat, fact.ms).pk if fact.chat.is_person else fact.chat.key}
+        if not fact.chat:
+            return set()
+        return {*self._contacts.all_holders(fact.chat)} if jid.is_person_key(fact.chat) else {fact.chat}
+
     def add_copy(
         self, fact: MessageCopy, conversation: Conversation, conversations: Mapping[int, Conversation]
     ) -> None:
@@ -113,10 +112,13 @@ class MessageBatch:
         """Return the row of a call that another event placed in another chat, or None.
 
         A call that any event places in a group is the group's, so rows of the call in direct chats are moved there.
+        Calls with a crowded key id stay where they are.
         """
+        same_key = self._by_key[fact.key_id, fact.from_me]
+        if fact.key_id in self._crowded or len(same_key) > message_rows.MAX_SAME_KEY:
+            return None
         groups: list[Message] = []
         others: list[Message] = []
-        same_key = self._by_key[fact.key_id, fact.from_me]
         for pk, row in same_key.items():
             if row.kind == fact.kind:
                 (groups if conversations[pk].kind == Conversation.Kind.GROUP else others).append(row)
@@ -151,20 +153,17 @@ class MessageBatch:
     def apply_updates(self, facts: Iterable[MessageUpdate], conversations: Mapping[int, Conversation]) -> None:
         """Merge new and pending updates into matching messages; keep the updates that may match more messages later."""
         updates = self._limit_albums(self._merge_with_pending(facts))
-        by_key_id: dict[str, list[Message]] = {}
-        for row in self._rows:
-            by_key_id.setdefault(row.key_id, []).append(row)
-        by_album_id: dict[str, list[Message]] = {}
+        loaded = MessagesByChat(self._rows, self._crowded, conversations)
+        of_albums = MessagesByChat((), (), conversations)
         for update in updates:
             if update.kind == PendingUpdate.Kind.ALBUM:
-                rows = [row for row in by_key_id.get(update.subject, ()) if self._matches(update, row, conversations)]
-                by_album_id.setdefault(update.key_id, []).extend(rows)
+                for row in self._find(update, update.subject, loaded, conversations):
+                    of_albums.add(update.key_id, row, conversations[row.conversation_id])
         unmatched: defaultdict[str, list[PendingUpdate]] = defaultdict(list)
         for update in updates:
-            found = by_key_id.get(update.key_id, [])
+            rows = self._find(update, update.key_id, loaded, conversations)
             if update.kind == PendingUpdate.Kind.REACTION:
-                found = [*found, *by_album_id.get(update.key_id, ())]
-            rows = [row for row in found if self._matches(update, row, conversations)]
+                rows += self._find(update, update.key_id, of_albums, conversations)
             for row in rows:
                 merge_rules.merge_update(row, update, self._author(update))
             if rows and _matches_at_most_one(update):
@@ -226,24 +225,25 @@ class MessageBatch:
                 self._discard_pending(member)
         return kept
 
-    def _matches(self, update: PendingUpdate, row: Message, conversations: Mapping[int, Conversation]) -> bool:
-        """Return whether an update is about the message `row`, which has the same key id as the update."""
+    def _find(
+        self, update: PendingUpdate, key_id: str, messages: MessagesByChat, conversations: Mapping[int, Conversation]
+    ) -> list[Message]:
+        """Return the messages with a key id that an update is about."""
+        rows = messages.in_chats(key_id, self._chats(update)) if update.chat else messages.in_any_chat(key_id)
+        return [row for row in rows if self._matches(update, row, conversations[row.conversation_id])]
+
+    def _matches(self, update: PendingUpdate, row: Message, conversation: Conversation) -> bool:
+        """Return whether an update is about a message with the same key id, in a chat that the update names if any."""
         if update.from_me != UNKNOWN_AUTHOR and bool(update.from_me) != row.from_me:
             return False
         if update.kind == PendingUpdate.Kind.CALL:
             return row.kind == Message.Kind.CALL
-        conversation = conversations[row.conversation_id]
-        is_edit = update.kind in _EDITS
+        is_edit = update.kind in EDITS
         if is_edit and update.subject and not self._is_author(update.subject, row):
             return False
-        if not update.chat:
-            # Our own messages have key ids of ours, so an acknowledgement may concern a group, too.
-            is_own_status = update.kind == PendingUpdate.Kind.STATUS and update.from_me == PendingUpdate.FromMe.YES
-            return is_own_status or conversation.kind == Conversation.Kind.DIRECT
-        if jid.is_person_key(update.chat):
-            return self._contacts.belongs_to(update.chat, conversation.contact_id)
-        address = jid.parse(conversation.jid)
-        return address is not None and address.key == update.chat
+        # Our own messages have key ids of ours, so an acknowledgement without a chat may concern a group, too.
+        is_own_status = update.kind == PendingUpdate.Kind.STATUS and update.from_me == PendingUpdate.FromMe.YES
+        return bool(update.chat) or is_own_status or conversation.kind == Conversation.Kind.DIRECT
 
     def _is_author(self, key: str, row: Message) -> bool:
         """Return whether an address key is known to belong to the author of a chat message."""
@@ -258,7 +258,7 @@ class MessageBatch:
         """
         is_own = update.subject in self._contacts.own_keys
         # The instance's own LID may stand beside the number of a contact, who is then the author.
-        subject = _who_key(update) if is_own else update.subject
+        subject = who_key(update) if is_own else update.subject
         if subject in self._contacts.own_keys:
             return ME
         contact = self._contacts.find(subject, update.rank_or_ms)
@@ -278,9 +278,11 @@ class MessageBatch:
             self._matched.append(update.pk)
 
 
-def _who_key(update: MessageUpdate | PendingUpdate) -> str:
-    """Return the key of the address that is shown for the author of a reaction or a vote; "" if it has none."""
-    return jid.key_of(update.value.get("who"))
+def _key_ids(fact: _Fact) -> set[str]:
+    """Return the key ids of the messages that a fact may be about."""
+    if isinstance(fact, PendingUpdate) and fact.kind == PendingUpdate.Kind.ALBUM:
+        return {fact.key_id, fact.subject}
+    return {fact.key_id}
 
 
 def _update_key(update: PendingUpdate) -> UpdateKey:

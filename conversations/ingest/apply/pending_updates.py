@@ -1,0 +1,34 @@
+"""Loads the pending updates that a batch may complete, and names the addresses in updates."""
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from conversations.evolution import jid
+from conversations.evolution.facts import MessageUpdate
+from conversations.models import Instance, PendingUpdate
+
+EDITS = (PendingUpdate.Kind.EDIT, PendingUpdate.Kind.DETAILS)
+
+
+def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[PendingUpdate]:
+    """Return the pending updates of messages with these key ids."""
+    wanted = set(key_ids)
+    return list(PendingUpdate.objects.filter(instance=instance, key_id__any_of=wanted)) if wanted else []
+
+
+def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
+    """Return the pending updates whose chat has one of the address keys, and pending edits by an author with one."""
+    wanted = set(keys)
+    has_address = Q(chat__in=wanted) | Q(kind__in=EDITS, subject__in=wanted)
+    return list(PendingUpdate.objects.filter(has_address, instance=instance)) if wanted else []
+
+
+def address_keys(updates: Iterable[MessageUpdate | PendingUpdate]) -> set[str]:
+    """Return the address keys in updates, by which their chats and authors are found."""
+    return {key for update in updates for key in (update.chat, update.subject, who_key(update))}
+
+
+def who_key(update: MessageUpdate | PendingUpdate) -> str:
+    """Return the key of the address that is shown for the author of a reaction or a vote; "" if it has none."""
+    return jid.key_of(update.value.get("who"))
