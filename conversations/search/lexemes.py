@@ -1,8 +1,8 @@
 """Database conditions for rows that match a search, in terms of the indexes that migrations 0015, 0023 and 0037 create.
 
-A row that is read in some other order is compared with the search by folding its text. That would take milliseconds for
-a text of the longest, and senders choose how long texts are. So long texts are never folded in a search: an index of
-their own tells which of them match.
+A search that reads rows in another order than that of the index folds the text of each row and compares it. Folding one
+of the longest texts takes milliseconds, and senders choose how long texts are. So a search of messages folds no long
+text: it looks up once, in a second index, which of them match.
 """
 
 from collections.abc import Collection, Iterable, Sequence
