@@ -128,7 +128,6 @@ def _apply(instance: Instance, facts: _FactsByType) -> list[Message]:
     # One call of `cache.touch` for all rows, because each announcement of a write intent costs a round trip.
     cache.touch(*tags_for([*new_messages, *changed_conversations, *unit_of_work.rows]))
     messages.save()
-    unit_of_work.save()
     for pk, change in changes.items():
         summaries.update_summary(conversations.by_pk[pk], change, unit_of_work)
     unit_of_work.save()

@@ -187,7 +187,8 @@ class MessageBatch:
         return by_conversation
 
     def save(self) -> None:
-        """Insert new messages and new pending updates; delete pending updates that found their message."""
+        """Write new and changed messages and new pending updates; delete pending updates that found their message."""
+        self._changes.save(Message)
         Message.objects.fast_bulk_create(list(self._new))
         PendingUpdate.objects.bulk_create(self._new_pending, batch_size=500)
         if self._matched:

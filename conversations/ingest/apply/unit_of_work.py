@@ -37,9 +37,13 @@ class UnitOfWork:
         """The rows with recorded changes."""
         return self._fields.keys()
 
-    def save(self) -> None:
-        """Write all recorded changes; rows of one model with the same changed fields are written together."""
-        fields, self._fields = self._fields, {}
+    def save(self, only: type[models.Model] = models.Model) -> None:
+        """Write the recorded changes of the rows of one class, or of all rows.
+
+        Rows of one model with the same changed fields are written together.
+        """
+        fields = {row: names for row, names in self._fields.items() if isinstance(row, only)}
+        self._fields = {row: names for row, names in self._fields.items() if row not in fields}
         groups: dict[tuple[type[models.Model], frozenset[str]], list[models.Model]] = {}
         for row, names in fields.items():
             times = {"updated_at"} if isinstance(row, TimestampedModel) else set()

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
-from django.db import InterfaceError
+from django.db import InterfaceError, connection
+from django.test.utils import CaptureQueriesContext
 
 from conversations.evolution import events
 from conversations.ingest.worker import batch
 from conversations.models import Contact, Conversation, Instance, Message, WebhookEvent
+from tests.conversations.ingest.bodies import text
 from tests.conversations.ingest.receive import receive
 from tests.payloads import sample
 
@@ -27,6 +29,15 @@ def test_a_repeated_body_is_the_same_event(instance: Instance) -> None:
     first, second = receive(instance, body), receive(instance, body)
     assert (first.pk, first.outcome, second.outcome) == (second.pk, "applied", "applied")
     assert Message.objects.count() == 1
+
+
+def test_a_message_that_renames_its_sender_updates_the_conversation_with_one_statement(instance: Instance) -> None:
+    receive(instance, text("M1", pushName="Ana"))
+    with CaptureQueriesContext(connection) as queries:
+        receive(instance, text("M2", at=60, pushName="Ana Souza") | {"date_time": "2026-01-01T00:00:00.000Z"})
+    conversation = Conversation.objects.get()
+    assert (conversation.name, conversation.last_message_text) == ("Ana Souza", "oi")
+    assert sum('UPDATE "conversations_conversation"' in query["sql"] for query in queries) == 1
 
 
 @pytest.mark.parametrize(
