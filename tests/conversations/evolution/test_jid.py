@@ -67,3 +67,11 @@ def test_the_preferred_address_does_not_depend_on_the_order() -> None:
     jids = ["204857316940182@lid", "553191234567@s.whatsapp.net", "5531991234567@s.whatsapp.net"]
     assert jid.preferred_jid(jids) == jid.preferred_jid(jids[::-1]) == "5531991234567@s.whatsapp.net"
     assert jid.preferred_jid([]) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["120363041785296310@g.us", "1772459000@broadcast", "status@broadcast", "12036304@newsletter", "13135550002@bot"],
+)
+def test_the_key_of_a_chat_gives_its_jid(text: str) -> None:
+    assert jid.jid_of(jid.key_of(text)) == text
