@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from conversations.evolution import jid
 from conversations.evolution.facts import MessageUpdate
-from conversations.models import Instance, PendingUpdate
+from conversations.models import Instance, Message, PendingUpdate
 
 EDITS = (PendingUpdate.Kind.EDIT, PendingUpdate.Kind.DETAILS)
 
@@ -18,10 +18,20 @@ def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[Pending
 
 
 def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
-    """Return the pending updates whose chat has one of the address keys, and pending edits by an author with one."""
+    """Return the pending updates whose chat has one of the address keys, and pending edits by an author with one.
+
+    Those of messages that have not arrived are left out, because the message finds them by its key id. A sender may
+    choose any number of them for one chat.
+    """
     wanted = set(keys)
+    if not wanted:
+        return []
     has_address = Q(chat__in=wanted) | Q(kind__in=EDITS, subject__in=wanted)
-    return list(PendingUpdate.objects.filter(has_address, instance=instance)) if wanted else []
+    messages, updates = Message.objects.filter(instance=instance), PendingUpdate.objects.filter(instance=instance)
+    is_known = Exists(messages.filter(key_id=OuterRef("key_id")))
+    of_album = updates.filter(Exists(messages.filter(key_id=OuterRef("subject"))), kind=PendingUpdate.Kind.ALBUM)
+    is_of_album = Exists(of_album.filter(key_id=OuterRef("key_id")))
+    return list(updates.filter(has_address).filter(is_known | is_of_album))
 
 
 def address_keys(updates: Iterable[MessageUpdate | PendingUpdate]) -> set[str]:

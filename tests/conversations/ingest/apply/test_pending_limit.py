@@ -2,7 +2,8 @@
 
 import pytest
 
-from conversations.ingest.apply import messages
+from conversations.evolution import jid
+from conversations.ingest.apply import messages, pending_updates
 from conversations.models import Message, PendingUpdate
 from tests.conversations.ingest.apply.orders import apply_bodies, apply_in_every_order, new_instance
 from tests.conversations.ingest.bodies import GROUP, PEOPLE, SECOND, Body, text
@@ -45,3 +46,18 @@ def test_a_message_that_has_arrived_gets_all_reactions(monkeypatch: pytest.Monke
         apply_bodies(instance, reaction(number))
     assert len(Message.objects.get(key_id="A").reactions) == len(PEOPLE)
     assert PendingUpdate.objects.filter(key_id="A").count() == 1
+
+
+def test_a_contact_with_a_new_address_loads_no_updates_of_messages_that_never_came() -> None:
+    """Otherwise, each message that shows another LID of a number costs as much as the updates of its chat."""
+    instance = new_instance()
+    phone, lid = PEOPLE[0]
+    for key_id in ("A", "B"):
+        apply_bodies(
+            instance,
+            {"event": "messages.update", "data": {"keyId": key_id, "remoteJid": phone, "fromMe": False, "status": 4}},
+        )
+    apply_bodies(instance, text("A", lid, at=0))
+    assert [row.key_id for row in pending_updates.pending_for_contacts(instance, {jid.key_of(phone)})] == ["A"]
+    apply_bodies(instance, text("C", phone, at=1, key={"remoteJidAlt": lid}), text("B", phone, at=2))
+    assert set(Message.objects.filter(status=4).values_list("key_id", flat=True)) == {"A", "B"}
