@@ -19,7 +19,7 @@ from conversations.webhooks_out import errors
         ("answered 302; redirects are not followed", "respondeu 302; redirecionamentos não são seguidos"),
         (
             "no delivery has succeeded for a day; the last error: answered 500",
-            "nenhuma entrega teve sucesso em um dia; o último erro: respondeu 500",
+            "nenhuma entrega teve sucesso no último dia; último erro: respondeu 500",
         ),
     ],
 )
