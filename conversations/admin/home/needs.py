@@ -39,7 +39,7 @@ _CACHE = ("cachelayer_countertotal_changelist", "cachelayer.view_countertotal")
 _ALARMS = ("conversations_alarm_changelist", "conversations.view_alarm")
 REMEDIES = {
     "disconnected": Remedy(*_INSTANCE, _("Open the number"), has_row=True),
-    "pairing": Remedy(*_INSTANCE, _("Show the QR code"), has_row=True),
+    "pairing": Remedy(*_INSTANCE, _("Open the number"), has_row=True),  # its QR code is shown to managers only
     "silent": Remedy("inbox", "conversations.view_conversation", _("Show its conversations"), "?number={}"),
     "refused": Remedy(*_INGESTION, _("Show what was refused"), "?instance={}"),
     "backlog": Remedy(*_INGESTION, _("Show the ingestion")),
