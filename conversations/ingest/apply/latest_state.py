@@ -58,6 +58,7 @@ class LatestState:
         self._rows = {name: known.get(name) or StateClock(instance=instance, subject=name) for name in names}
         self._new = names - known.keys()
         self._changed: dict[str, StateClock] = {}
+        self._deleted: set[str] = set()
         self._label_ids: dict[StatefulRow, list[str]] = {}  # sorted, of rows whose labels nothing else refers to
 
     def apply(self, row: StatefulRow, values: Values, clock: str, changes: UnitOfWork) -> set[str]:
@@ -110,7 +111,16 @@ class LatestState:
         labels = [f"{LABEL}{label}" for label in getattr(other, "labels", {})]
         for name in (*names, *labels):
             self.apply(row, {name: _get(other, name)}, clocks.get(name, ""), changes)
-        StateClock.objects.filter(instance=self._instance, subject=subject_for(other)).delete()
+        self._deleted.add(subject_for(other))
+
+    def rename(self, subject: str, new: str) -> None:
+        """Give the clocks of one subject to another, in place of its own."""
+        clocks = self._rows[subject].clocks
+        if clocks != self._rows[new].clocks:
+            self._rows[new].clocks = clocks
+            self._changed[new] = self._rows[new]
+        self._changed.pop(subject, None)
+        self._deleted.add(subject)
 
     def shown_name(self, contact: Contact) -> str:
         """Return the name to show: the one given here, or else that of the phone (see `Contact.phone_name`)."""
@@ -118,11 +128,14 @@ class LatestState:
         return contact.custom_name or contact.phone_name(clocks, self._instance.own_names)
 
     def save(self) -> None:
-        """Write the changed clocks to the database."""
+        """Write the changed clocks to the database, and delete those of rows that are gone."""
         changed, self._changed = self._changed, {}
         bulk.bulk_insert(connection, [row for name, row in changed.items() if name in self._new])
         bulk.bulk_update(connection, [row for name, row in changed.items() if name not in self._new], ["clocks"])
         self._new -= changed.keys()
+        if self._deleted:
+            StateClock.objects.filter(instance=self._instance, subject__any_of=self._deleted).delete()
+            self._deleted = set()
 
 
 def _get(row: StatefulRow, name: str) -> Any:

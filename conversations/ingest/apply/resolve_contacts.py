@@ -11,7 +11,7 @@ from conversations.ingest.apply.contact_index import ContactIndex
 from conversations.ingest.apply.identities import Identities
 from conversations.ingest.apply.union_find import AddressGroup, group_addresses
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.models import Contact, Conversation, Instance
+from conversations.models import Contact, ContactAddress, Conversation, Instance
 
 
 def resolve_contacts(
@@ -78,16 +78,22 @@ def _merge_groups(instance: Instance, index: ContactIndex, groups: list[AddressG
     for key, contact in index.contacts.items():
         keys_of[contact.pk].append(key)
     subjects: dict[str, str] = {}
-    for group in groups:
-        kept, *removed = (by_pk[pk] for pk in sorted(group.contacts))
+    chains = [[by_pk[pk] for pk in sorted(group.contacts)] for group in groups]
+    all_kept = {chain[0].pk: chain[0] for chain in chains}
+    for kept, *removed in chains:
         for contact in removed:
             index.contacts |= dict.fromkeys(keys_of[contact.pk], kept)
             subjects[str(contact.pk)] = str(kept.pk)
-            merge_contacts.merge_contacts(instance, kept, contact)
-        keys = set(kept.addresses.values_list("key", flat=True))
-        index.contacts |= dict.fromkeys(keys - batch.moved, kept)
-        index.new_keys |= keys
-        index.renamed.add(kept)
+    # Neighbours are merged, then those that were kept, and so on: thousands of contacts take a dozen rounds.
+    while pairs := [pair for chain in chains for pair in zip(chain[::2], chain[1::2], strict=False)]:
+        merge_contacts.merge_contacts(instance, pairs)
+        chains = [chain[::2] for chain in chains]
+    addresses = ContactAddress.objects.filter(contact__any_of=all_kept) if all_kept else ContactAddress.objects.none()
+    for pk, key in addresses.values_list("contact", "key"):
+        index.new_keys.add(key)
+        if key not in batch.moved:
+            index.contacts[key] = all_kept[pk]
+    index.renamed |= set(all_kept.values())
     statements.replace_subjects(instance, subjects)
 
 

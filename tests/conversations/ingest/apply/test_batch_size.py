@@ -6,13 +6,15 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import Model
+from django.test.utils import CaptureQueriesContext
 
 from conversations.ingest.apply import messages
 from conversations.ingest.apply.contact_index import ContactIndex
-from conversations.models import Contact
+from conversations.models import Contact, Message
 from tests.conversations.ingest.apply.orders import apply_bodies, facts_of, new_instance
-from tests.conversations.ingest.bodies import GROUP, PHONE, Body, envelope
+from tests.conversations.ingest.bodies import GROUP, PHONE, Body, envelope, text
 from tests.conversations.ingest.receive import apply_facts
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +72,26 @@ def test_contacts_that_one_event_merges_are_not_compared_with_each_other(monkeyp
     apply_facts(instance, facts)
     assert compared < 10 * count
     assert Contact.objects.filter(instance=instance).count() == count
+
+
+def test_merges_of_one_event_take_as_many_queries_as_one_merge() -> None:
+    def queries(count: int) -> int:
+        phones = [f"551194000000{n}@c.us" for n in range(count)]
+        lids = [f"1000{n}@lid" for n in range(count)]
+        instance = new_instance()
+        apply_bodies(instance, envelope("contacts.upsert", [{"remoteJid": jid} for jid in lids]))
+        apply_bodies(instance, *(text(f"M{n}", phone) for n, phone in enumerate(phones)))
+        pairs = [{"remoteJid": phone, "lid": lid} for phone, lid in zip(phones, lids, strict=True)]
+        facts = facts_of(envelope("contacts.upsert", pairs))
+        with CaptureQueriesContext(connection) as captured:
+            apply_facts(instance, facts)
+        assert Contact.objects.filter(instance=instance).count() == count
+        assert set(Message.objects.filter(instance=instance).values_list("sender__jid", flat=True)) == {
+            f"{phone.partition('@')[0]}@s.whatsapp.net" for phone in phones
+        }
+        return len(captured)
+
+    assert queries(9) == queries(2)
 
 
 class _LookUpOnly(dict[str, Contact]):

@@ -162,7 +162,7 @@ class Pair:
         )
 
     def merge(self) -> None:
-        merge_contacts(self.instance, self.kept, self.removed)
+        merge_contacts(self.instance, [(self.kept, self.removed)])
         assert Contact.objects.get() == self.kept
 
 
