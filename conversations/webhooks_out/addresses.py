@@ -27,6 +27,8 @@ REFUSED = (
     ip_network("168.63.129.16/32"),  # the host of a machine in Azure
     ip_network("2001::/23"),  # RFC 2928, with the tunnel Teredo, which leads to IPv4 addresses
     ip_network("2002::/16"),  # 6to4, which leads to IPv4 addresses
+    ip_network("192.88.99.0/24"),  # RFC 7526, relays of 6to4
+    ip_network("3fff::/20"),  # RFC 9637, documentation
 )
 
 
