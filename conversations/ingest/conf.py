@@ -16,7 +16,7 @@ class Options:
 
     Attributes:
         window: length of the debounce window in seconds; latest-state events of one window are applied together.
-        interval: minimum seconds between two batches of one instance.
+        interval: minimum seconds between two batches of one instance, unless the first left due events over.
         batch: maximum number of an instance's events applied in one transaction.
         chunk: number of records of a body that are stored as one event.
         queue_limit: number of waiting new events above which the webhook endpoint answers 503, and of waiting parts of

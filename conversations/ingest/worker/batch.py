@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from conversations.evolution.envelope import OwnAddresses
@@ -78,13 +78,15 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         if lease is None:
             return 0
         instance = Instance.objects.lock(instance_id)
-        events = find_due_events(instance, options, ignore_schedule=ignore_schedule)
+        events, leaves_more = find_due_events(instance, options, ignore_schedule=ignore_schedule)
         if not events:
             return 0
         counts, applied, unwritten = apply_events(instance, events, options)
         counts["delayed"] = 0 if ignore_schedule else sum(event.due_at < lease.next_at for event in applied)
-        pause = MEDIA_LEASE if unwritten else dt.timedelta(seconds=options.interval)
-        lease.next_at = timezone.now() + pause
+        leaves_more |= len(applied) < len(events)
+        # A full batch gains nothing from a pause. With the present time, other instances that are due come before.
+        pause = dt.timedelta(seconds=0 if leaves_more else options.interval)
+        lease.next_at = timezone.now() + (MEDIA_LEASE if unwritten else pause)
         lease.save(update_fields=["next_at"])
         metrics.add_to_totals({(instance.pk, name): count for name, count in counts.items()})
     if unwritten:
@@ -193,8 +195,12 @@ def _create_lease(instance_id: int) -> None:
     IngestLease.objects.bulk_create([IngestLease(pk=pk, next_at=EPOCH) for pk in existing], ignore_conflicts=True)
 
 
-def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bool) -> list[WebhookEvent]:
-    """Return the due events that form the next batch: new events, and at most one part of a history import."""
+def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bool) -> tuple[list[WebhookEvent], bool]:
+    """Return the due events that form the next batch: new events, and at most one part of a history import.
+
+    Returns:
+        The events, and whether more are due, for which the batch has no room.
+    """
     stored = WebhookEvent.objects.filter(instance=instance, outcome=Outcome.STORED)
     now = timezone.now()
     if ignore_schedule:
@@ -203,16 +209,18 @@ def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bo
         due = stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + options.skew_limit))
     due = due.order_by("due_at", "id")
     size = sqlite_lock.max_batch_size(options.batch)
-    sizes = _limit_size(due.filter(is_history=False)[:size])
+    new, parts = (due.filter(is_history=is_history).values_list("pk", "size") for is_history in (False, True))
+    found, found_parts = list(new[: size + 1]), list(parts[:2])  # one more than there is room for
+    sizes = _limit_size(found[:size])
     if len(sizes) < size:
-        sizes |= dict(due.filter(is_history=True).values_list("pk", "size")[:1])
-    return load_events(sizes, _EVENT_FIELDS)
+        sizes |= dict(found_parts[:1])
+    return load_events(sizes, _EVENT_FIELDS), len(sizes) < len(found) + len(found_parts)
 
 
-def _limit_size(events: QuerySet[WebhookEvent]) -> dict[int, int]:
+def _limit_size(events: Iterable[tuple[int, int]]) -> dict[int, int]:
     """Return the primary keys and the sizes of as many events as fit into `MAX_BATCH_BYTES`, but at least one."""
     sizes: dict[int, int] = {}
-    for pk, size in events.values_list("pk", "size"):
+    for pk, size in events:
         if sizes and sum(sizes.values()) + size > MAX_BATCH_BYTES:
             break
         sizes[pk] = size

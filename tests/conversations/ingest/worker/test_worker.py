@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import DataError, OperationalError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -144,6 +145,30 @@ def test_another_instance_has_its_turn_between_the_parts_of_one_body(
     Worker(NO_DELAY).round()
     assert outcomes(other) == {"applied": 1}
     assert outcomes(instance)["stored"] >= 2
+
+
+@pytest.mark.parametrize("limit", ["events", "bytes", "facts", "parts"])
+def test_an_instance_whose_batch_left_events_over_has_its_next_turn_at_once_but_after_others(
+    instance: Instance, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options(interval=60, batch=2 if limit == "events" else 500)
+    if limit == "bytes":
+        monkeypatch.setattr(batch, "MAX_BATCH_BYTES", 1)
+    if limit == "facts":
+        monkeypatch.setattr(batch, "MAX_WEIGHT", 1)
+    name = "messages.set" if limit == "parts" else "messages.upsert"
+    store_all(instance, *(envelope(name, [text(f"M{n}")["data"]]) for n in range(3)))
+    assert 0 < batch.apply_due(instance.pk, options) < 3
+    other = Instance.objects.create(name="support")
+    store_all(other, text("M1"))
+    WebhookEvent.objects.filter(instance=other).update(due_at=F("due_at") - dt.timedelta(minutes=1))
+    assert schedule.find_due(options).ready == (other.pk, instance.pk)
+    worker = Worker(options)
+    while worker.round()[0]:
+        pass
+    assert outcomes(instance) == {"applied": 3}
+    store_all(instance, text("M3"))
+    assert worker.round()[0] == 0, "the batch that left nothing over is followed by the interval"
 
 
 def test_an_import_is_applied_in_parts_and_does_not_delay_live_events(instance: Instance) -> None:
