@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db.models import F
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -29,6 +29,7 @@ SENDING_SECONDS = 5.0  # between two looks for due messages
 TIMEOUT = 10.0  # seconds for a server to take a message
 MAX_ATTEMPTS = 8
 FIRST_RETRY = dt.timedelta(seconds=30)  # doubles with each attempt: the last attempt is an hour after the first
+SKEW_LIMIT = FIRST_RETRY * 2 ** (MAX_ATTEMPTS - 1)  # a host with a wrong clock put off what is due further ahead
 MAX_MESSAGES = 100  # in one e-mail or request
 KEPT = dt.timedelta(days=1)  # a message that is due for longer is not sent: its channel was turned off
 log = Context.GENERAL.logger
@@ -43,7 +44,8 @@ def send_due(channel: str) -> None:
         DatabaseError, InterfaceError: the database is unavailable.
     """
     now = timezone.now()
-    due = AlarmMessage.objects.filter(channel=channel, sent_at=None, due_at__lte=now, due_at__gt=now - KEPT)
+    is_due = Q(attempts=0) | Q(due_at__lte=now) | Q(due_at__gt=now + SKEW_LIMIT)
+    due = AlarmMessage.objects.filter(is_due, channel=channel, sent_at=None, due_at__gt=now - KEPT)
     messages = list(due.filter(attempts__lt=MAX_ATTEMPTS).select_related("alarm").order_by("pk")[:MAX_MESSAGES])
     if not messages:
         return

@@ -1,7 +1,7 @@
 """Lets one process at a time deliver for a subscription: a claim, which ends if it is not renewed.
 
 So a subscription gets its changes in order though many workers run on many hosts. If a process is killed, others take
-its subscriptions over.
+its subscriptions over. The time is the database's, because the clocks of hosts may differ.
 """
 
 import datetime as dt
@@ -9,12 +9,12 @@ from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from conversations.models import WebhookSubscription
 
 CLAIM = dt.timedelta(seconds=60)  # how long a claim holds; much longer than a delivery may take
-SKEW_LIMIT = 2 * CLAIM  # a claim that ends further ahead was made by a host with a wrong clock, and does not hold
+SKEW_LIMIT = 2 * CLAIM  # a claim that ends further ahead is from before the database's clock was set back
 
 
 class Claims:
@@ -29,7 +29,7 @@ class Claims:
         Raises:
             DatabaseError, InterfaceError: the database is unavailable.
         """
-        now = timezone.now()
+        now = Now()
         rows = WebhookSubscription.objects.active()
         is_free = Q(claimed_until=None) | Q(claimed_until__lt=now) | Q(claimed_until__gt=now + SKEW_LIMIT)
         wanted = rows.filter(is_free)
@@ -43,8 +43,7 @@ class Claims:
 
     def own(self, pk: int) -> WebhookSubscription | None:
         """Return a subscription as it is now; None if it is off, or if this process no longer delivers for it."""
-        now = timezone.now()
-        rows = WebhookSubscription.objects.active().filter(pk=pk, claimed_by=self.owner, claimed_until__gt=now)
+        rows = WebhookSubscription.objects.active().filter(pk=pk, claimed_by=self.owner, claimed_until__gt=Now())
         return rows.select_related("user").first()
 
     def release(self) -> None:

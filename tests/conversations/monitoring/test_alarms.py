@@ -323,6 +323,15 @@ def test_a_server_that_refuses_is_tried_again_a_few_times(hook: Receiver, status
     assert not AlarmMessage.objects.exclude(sent_at=None).exists()
 
 
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_a_host_whose_clock_was_ahead_delays_no_message(hook: Receiver, attempts: int) -> None:
+    drop()
+    evaluate()
+    AlarmMessage.objects.update(due_at=timezone.now() + dt.timedelta(days=1), attempts=attempts)
+    sending.send_due("webhook")
+    assert len(hook.received) == 1
+
+
 def test_old_messages_are_not_sent_when_a_channel_is_turned_on_again(hook: Receiver) -> None:
     drop()
     evaluate()

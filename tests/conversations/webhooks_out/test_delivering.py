@@ -249,6 +249,27 @@ def test_one_worker_delivers_at_a_time_and_another_takes_over(
     assert len(outcomes(row)) == 2
 
 
+@pytest.mark.parametrize("error", [dt.timedelta(hours=-1), dt.timedelta(hours=1)])
+def test_a_worker_with_a_wrong_clock_takes_no_webhook_of_another(
+    error: dt.timedelta, root: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = a_webhook(root, receiver)
+    first, second = Claims(), Claims()
+    assert [one.pk for one in first.renew()] == [row.pk]
+    with monkeypatch.context() as patch:
+        wrong = timezone.now() + error
+        patch.setattr(timezone, "now", lambda: wrong)
+        assert second.renew() == []
+    assert first.own(row.pk) == row
+
+    first.release()
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: wrong)
+        assert second.renew() == [row]
+        assert second.own(row.pk) == row
+    assert first.renew() == []
+
+
 def test_a_host_whose_clock_was_ahead_keeps_no_webhook(root: User, instance: Instance, receiver: Receiver) -> None:
     row = a_webhook(root, receiver)
     Claims().renew()  # by a worker that was killed, before its clock was set back
