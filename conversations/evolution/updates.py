@@ -69,7 +69,7 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from one item of `messages.update`: a delivery status, the votes of a poll, or an edit.
 
     Raises:
-        UnknownShapeError: the item has no key id.
+        UnknownShapeError: the item has no key id, or its poll has too many voters.
     """
     update = coerce.require_object(raw, _("the update"))
     key = update["key"] if isinstance(update.get("key"), dict) else update
@@ -84,13 +84,17 @@ def parse_update(raw: object, envelope: Envelope) -> Iterator[Fact]:
     rank = parse_status(update.get("status"))
     if rank is not None:
         yield MessageUpdate(key_id, "status", rank, {}, chat, from_me)
+    author = jid.parse(key.get("participant")) if chat.startswith(_MODERATED_PREFIXES) and from_me != OUTBOUND else None
+    context = UpdateContext(chat, from_me, author, fallback_ms=ms, received_ms=envelope.received_ms)
+    yield from _parse_edit_in_update(update.get("message"), key_id, context)
+    # Last, because too many voters raise an error.
     yield from parse_poll_results(update.get("pollUpdates"), key_id, chat, ms, envelope)
-    message = update.get("message")
+
+
+def _parse_edit_in_update(message: object, key_id: str, context: UpdateContext) -> Iterator[Fact]:
     if not isinstance(message, dict):
         return
     parsed = content.parse_content(message)
-    author = jid.parse(key.get("participant")) if chat.startswith(_MODERATED_PREFIXES) and from_me != OUTBOUND else None
-    context = UpdateContext(chat, from_me, author, fallback_ms=ms, received_ms=envelope.received_ms)
     if parsed.key == "protocolMessage":
         yield from parse_protocol_message(parsed.fields, context)
     elif "editedMessage" in message:

@@ -159,13 +159,16 @@ def apply_events(
 
 
 def _parse_first(instance: Instance, events: Iterable[WebhookEvent], own: OwnAddresses) -> list[ParsedItem]:
-    """Parse the first events, as many as have facts of at most `MAX_WEIGHT`, but at least one."""
+    """Parse the first new events, as many as have facts of at most `MAX_WEIGHT`, but at least one.
+
+    The part of a history import comes last, and is not limited, so that neither it nor new events wait for the other.
+    """
     items: list[ParsedItem] = []
     total = 0
-    for event in events:
+    for event in sorted(events, key=lambda event: event.is_history):
         item = _parse(instance, event, own)
         total += sum(map(weight, item.parsed.facts))
-        if items and total > MAX_WEIGHT:
+        if items and total > MAX_WEIGHT and not event.is_history:
             break
         items.append(item)
     return items

@@ -11,6 +11,7 @@ from conversations.evolution.events import Parser
 from conversations.evolution.facts import Fact, MessageUpdate
 from conversations.evolution.status import DELIVERED
 from conversations.evolution.updates import EITHER, INBOUND, OUTBOUND
+from conversations.evolution.votes import MAX_VOTERS
 from tests.conversations.evolution.envelopes import CLOCK_MS, GROUP, LID, OWNER, PHONE, address, envelope
 
 CHAT, GROUP_CHAT, OWN_CHAT = address(PHONE).key, address(GROUP).key, address(OWNER).key
@@ -70,6 +71,16 @@ def test_an_update_may_carry_an_edit() -> None:
     assert facts(updates.parse_update, update | {"message": plain}) == [estimated(CHAT, INBOUND)]
     wrapped = {"editedMessage": {"message": {"protocolMessage": protocol_message()}}}
     assert facts(updates.parse_update, update | {"message": wrapped}) == [edit(CHAT, INBOUND)]
+
+
+def test_an_update_with_too_many_voters_keeps_its_edit() -> None:
+    voters = [f"{number}@lid" for number in range(MAX_VOTERS + 1)]
+    edited = {"editedMessage": {"message": {"conversation": "novo"}}}
+    update = {"keyId": "A1", "remoteJid": PHONE, "message": edited, "pollUpdates": [{"name": "sim", "voters": voters}]}
+    found: list[Fact] = []
+    with pytest.raises(UnknownShapeError):
+        found.extend(updates.parse_update(update, envelope("messages.update")))
+    assert estimated(CHAT, EITHER) in found
 
 
 @pytest.mark.parametrize(

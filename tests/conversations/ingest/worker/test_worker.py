@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from conversations.evolution.facts import MessageCopy
 from conversations.ingest import event_policy, metrics
-from conversations.ingest.apply.apply import apply
+from conversations.ingest.apply.apply import MAX_WEIGHT, apply
 from conversations.ingest.conf import Options
 from conversations.ingest.inbox.store import store_body
 from conversations.ingest.worker import batch, schedule
@@ -171,7 +171,11 @@ def test_an_instance_whose_batch_left_events_over_has_its_next_turn_at_once_but_
     assert worker.round()[0] == 0, "the batch that left nothing over is followed by the interval"
 
 
-def test_an_import_is_applied_in_parts_and_does_not_delay_live_events(instance: Instance) -> None:
+@pytest.mark.parametrize("max_weight", [10, MAX_WEIGHT])
+def test_an_import_is_applied_in_parts_and_does_not_delay_live_events(
+    instance: Instance, max_weight: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MAX_WEIGHT", max_weight)  # 10 is the weight of one part
     records = [text(f"H{n}", at=n)["data"] for n in range(50)]
     options = Options(chunk=10, interval=0, batch=5)
     with pytest.MonkeyPatch.context() as patch:
