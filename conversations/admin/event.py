@@ -33,7 +33,7 @@ _BADGE_STYLES = {
 }
 
 
-MAX_BODY_LENGTH = 1_000_000  # characters of a body that is read in order to show its beginning
+MAX_BODY_LENGTH = 1_000_000  # bytes of a body that is read in order to show its beginning
 
 
 @admin.register(WebhookEvent)
@@ -144,5 +144,5 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         """Return the body of the webhook event as indented JSON, or only its length if it is very long."""
         if row.size > MAX_BODY_LENGTH:
             size = number_format(row.size, force_grouping=True)
-            return _("The body has %(size)s characters and is too long to be shown.") % {"size": size}
+            return _("The body has %(size)s bytes and is too long to be shown.") % {"size": size}
         return pretty_json(row.payload)

@@ -86,7 +86,7 @@ def _warn_renamed(name: str) -> None:
 FIRST_RETRY = dt.timedelta(seconds=2)
 LONGEST_RETRY = dt.timedelta(hours=1)
 # For which a worker may write media before others do it again: longer than the slowest step, which a test adds up.
-MEDIA_LEASE = dt.timedelta(minutes=5)
+MEDIA_LEASE = dt.timedelta(minutes=6)
 
 
 def is_due(moment: dt.datetime, now: dt.datetime, skew_limit: dt.timedelta) -> bool:

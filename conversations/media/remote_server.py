@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from time import monotonic
 
 MAX_WAITING = 4  # requests that wait for the server at once: half of the usual number of threads
-MAX_OWNED = MAX_WAITING - 1  # of them for the files of one owner, who may send or read large ones only
+MAX_OWNED = MAX_WAITING - 1  # of them for one owner, because an owner's files may all be large
 # Others that wait for one of these places once the server hesitates, each for another owner of files: one sender must
 # not hold all threads. A refused webhook is sent again.
 MAX_QUEUED = 2
-HESITATION_SECONDS = 0.2  # any number wait for a place until the oldest request has waited for so long
-PLACE_SECONDS = 1.0  # and those few until it has waited for so long; then the server is slow
+HESITATION_SECONDS = 0.2  # as long as no request has waited for longer, any number may wait for a place
+PLACE_SECONDS = 1.0  # then MAX_QUEUED may, until a request has waited for this long; then the server is slow
 AWAY_SECONDS = 5.0  # for which a server that has not answered is not asked again
 
 AWAY = "the media server cannot be reached: it did not answer a moment ago"

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from conversations.evolution.large_json.errors import TooMuchMemoryError
 
-# Memory that a decoded body may take: so many times its bytes, and so many bytes if that is more.
+# The limit of the memory of a decoded body: FACTOR times the body's bytes, but at least FLOOR bytes.
 MEMORY_FACTOR, MEMORY_FLOOR = 4.1, 24 * 1024 * 1024
 BYTES_PER_VALUE = 80  # of memory for one name or value in an array or object, without the characters of texts
 # Bytes of memory for an item of an array and for a member of an object, without the values; and for a number or a text

@@ -2,12 +2,15 @@
 
 from conversations.ingest.conf import MEDIA_LEASE
 from conversations.ingest.worker import left_media
-from conversations.media import remote_server, s3_deadline
+from conversations.media import remote_server, s3, s3_deadline
 from conversations.webhooks.body import MAX_BYTES
 
+LOOKUP_SECONDS = 30.0  # a resolver of the system asks three servers twice, for 5 s each
+ADDRESSES = 4  # of a media server that are tried in turn
 # What a step may consist of, and its seconds at most.
 LONGEST_STEP = {
     "waiting for a place, twice": 2 * remote_server.PLACE_SECONDS,
+    "connecting for the first file and for the last one": 2 * (LOOKUP_SECONDS + ADDRESSES * s3.CONFIG.connect_timeout),
     "the first file, without its content": s3_deadline.BASE_SECONDS,
     "files after the first one": left_media.STEP_SECONDS,
     "the last of them, without its content": s3_deadline.BASE_SECONDS,
