@@ -12,6 +12,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from cachelayer.ops import histogram_totals
+from conversations.ingest import sqlite_lock
 from conversations.ingest.conf import Options
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.inbox.web_background import FLUSH_SECONDS, PeriodicTask, run_safely
@@ -97,7 +98,7 @@ class Worker:
         try:
             applied, seconds = self.round()
             self._retention.step()
-            sleep(ROUND_PAUSE if applied else 0)
+            sleep(sqlite_lock.min_pause(ROUND_PAUSE) if applied else 0)
         except DatabaseError as error:
             log.warning(
                 "Ingest WAITS: the database is unavailable: %s", type(error).__name__, extra=traceback_extra(error)

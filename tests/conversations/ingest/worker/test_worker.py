@@ -341,6 +341,22 @@ def test_a_batch_that_fails_as_a_whole_delays_only_its_instance(
     assert Worker(NO_DELAY).round()[0] == 3
 
 
+def test_after_a_round_that_applied_events_the_lock_of_sqlite_is_free_for_longer_than_others_poll(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, pauses = Worker(NO_DELAY), list[float]()
+
+    def record(seconds: float) -> None:
+        pauses.append(seconds)
+        worker.stop()
+
+    monkeypatch.setattr("conversations.ingest.worker.worker.sleep", record)
+    monkeypatch.setattr(connection, "close", lambda: None)  # keep the test's connection open
+    store_all(instance, *texts(3))
+    worker.run()
+    assert pauses == [0.15 if connection.vendor == "sqlite" else 0.05]
+
+
 def test_no_error_ends_a_worker(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker(NO_DELAY)
     errors = iter([OperationalError("unavailable"), RuntimeError("a defect"), RecursionError()])
