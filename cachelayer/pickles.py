@@ -1,7 +1,7 @@
 """Finds caches that decode with pickle what others may have written, because decoding a pickle can run any code.
 
-The cache in the memory of a process is decoded with pickle, too, but nobody else can write to it. Neither does a cache
-in the database count, because the project believes its database.
+The cache in the memory of a process is decoded with pickle, too, but nobody else can write to it. A cache in the
+database is not reported: whoever can write to the database controls the project anyway.
 """
 
 import os
@@ -39,7 +39,10 @@ def source(config: Mapping[str, Any]) -> str:
         return ""
     is_of_django = issubclass(backend, RedisCache)  # the other is django-redis; each ignores the option of the other
     serializer = options.get("serializer" if is_of_django else "SERIALIZER")
-    return "Redis" if serializer is None or _decodes_pickle(serializer) else ""  # pickle is the default of both
+    if serializer is None:
+        return "Redis"  # pickle is the default of both
+    arguments = {} if is_of_django else {"options": options}  # with which the backend calls the serializer
+    return "Redis" if _decodes_pickle(serializer, arguments) else ""
 
 
 def _may_others_write(folder: Path) -> bool:
@@ -50,12 +53,15 @@ def _may_others_write(folder: Path) -> bool:
     return found.st_uid != os.geteuid() or bool(found.st_mode & WRITABLE_BY_OTHERS)
 
 
-def _decodes_pickle(serializer: Any) -> bool:
-    """Return whether a serializer, its class or its dotted name decodes a pickle, whatever its name says."""
+def _decodes_pickle(serializer: Any, arguments: Mapping[str, Any]) -> bool:
+    """Return whether a serializer, its class or its dotted name decodes a pickle, whatever its name says.
+
+    One that cannot be called with these arguments decodes nothing, because the backend cannot call it either.
+    """
     made = import_string(serializer) if isinstance(serializer, str) else serializer
     try:
         if callable(made):
-            made = made({})  # django-redis passes options; the serializers of Django take a version of the protocol
+            made = made(**arguments)
         return bool(made.loads(pickle.dumps(PROBE)) == PROBE)
     except Exception:  # noqa: BLE001 - each serializer raises another error for what it cannot decode
         return False
