@@ -18,6 +18,7 @@ from conversations.admin.access import permitted
 from conversations.admin.base import InstanceRowsAdmin
 from conversations.admin.filters import EventNameFilter, InstanceFilter
 from conversations.admin.markup import EMPTY, badge, format_time, pretty_json
+from conversations.evolution.events import QR_CODE
 from conversations.ingest import reasons
 from conversations.ingest.worker import replay
 from conversations.models import ReadingRecord, Scope, WebhookEvent
@@ -58,10 +59,22 @@ class WebhookEventAdmin(InstanceRowsAdmin):
         (_("Processing"), {"fields": ("failures", "next_attempt", "finished_at")}),
         (_("Body (secrets removed)"), {"fields": ("body",)}),
     )
+    without_body: ClassVar[Any] = (
+        *fieldsets[:-1],
+        (
+            _("Body (secrets removed)"),
+            {"fields": (), "description": _("The body is shown only to those who may manage the instance.")},
+        ),
+    )
 
     def load_row(self, pk: int) -> WebhookEvent:
         """Return the webhook event, without its body, from the database: webhook events are not cached."""
         return WebhookEvent.objects.defer("payload").select_related("instance").get(pk=pk)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the parts of the page; the codes that link a phone are shown to managers of the instance only."""
+        is_hidden = obj is not None and obj.name == QR_CODE and not self.may(request, obj, Scope.MANAGE)
+        return self.without_body if is_hidden else super().get_fieldsets(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's hook
         """Return whether the user is a superuser: a deleted event can no longer be inspected or processed again."""

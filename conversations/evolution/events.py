@@ -28,6 +28,8 @@ class ParseResult:
     ignored: str = ""
 
 
+QR_CODE = "qrcode.updated"  # the event with the codes that link a phone
+
 # Events whose data is one item or an array of items, depending on Evolution's version and channel.
 _PARSERS: dict[str, Parser] = {
     "messages.upsert": records.parse_record,
@@ -52,7 +54,7 @@ _PARSERS: dict[str, Parser] = {
     "labels.association": labels.parse_association,
     "labels.edit": labels.parse_label,
     "connection.update": connection.parse_connection_update,
-    "qrcode.updated": connection.parse_qr_code,
+    QR_CODE: connection.parse_qr_code,
     "status.instance": connection.parse_instance_status,
     "call": calls.parse_call,
 }

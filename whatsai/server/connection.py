@@ -93,7 +93,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
         return scope
 
     def _is_websocket_upgrade(self, _request: Any) -> bool:
-        """Answer every upgrade as the request that it is without it (RFC 9110, section 7.8): no path has WebSockets."""
+        """Ignore the header `Upgrade`: no path serves WebSockets (RFC 9110, section 7.8)."""
         return False
 
     def _arm_keepalive_timer(self) -> None:

@@ -73,7 +73,7 @@ class InstanceDetailSerializer(InstanceSerializer):
     def get_qr_code(self, row: Instance) -> str:
         """Return the pairing image if the request may manage the instance: whoever scans it links a phone of his own.
 
-        Without an image the answer depends on nobody's role, so it is stored for all.
+        The role is read only if there is an image; otherwise one cached answer serves all roles.
         """
         is_shown = bool(row.qr_code) and access_of(self.context["request"]).allows(row.pk, Scope.MANAGE)
         return row.qr_code if is_shown else ""

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from conversations.admin.event import MAX_BODY_LENGTH
-from conversations.models import Instance, WebhookEvent
+from conversations.models import Instance, Membership, Role, WebhookEvent
 from tests.conversations.admin.conftest import Populate, StaffClient
 from tests.conversations.admin.pages import delete_url, list_url, page_url
 
@@ -41,6 +41,23 @@ def test_the_page_reads_the_body_once_unless_it_is_very_long(
         content = admin_client.get(page_url(event)).content.decode()
     assert len([query for query in queries if '"payload"' in query["sql"]]) == (0 if is_long else 1)
     assert ("is too long to be shown" in content) == is_long
+
+
+@pytest.mark.parametrize(("role", "is_shown"), [(Role.READER, False), (Role.AGENT, False), (Role.MANAGER, True)])
+def test_the_codes_that_link_a_phone_are_shown_to_managers_only(
+    staff_client: StaffClient, event: WebhookEvent, role: Role, *, is_shown: bool
+) -> None:
+    codes = {"code": "2@XK4krX48", "pairingCode": "WZYEH1YY", "base64": "data:image/png;base64,iVBORw0"}
+    rows = WebhookEvent.objects.filter(pk=event.pk)
+    rows.update(name="qrcode.updated", payload={"data": {"qrcode": codes}})
+    client = staff_client("view_webhookevent")
+    Membership.objects.update(role=role)
+    shown = client.get(page_url(event)).content.decode()
+    assert "qrcode.updated" in shown
+    assert [code in shown for code in codes.values()] == [is_shown] * 3
+    assert ("only to those who may manage" in shown) != is_shown
+    rows.update(name="messages.upsert")
+    assert "&quot;qrcode&quot;" in client.get(page_url(event)).content.decode()
 
 
 def test_the_list_shows_the_outcome_and_the_reason(admin_client: Client, event: WebhookEvent) -> None:
