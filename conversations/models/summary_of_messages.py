@@ -1,16 +1,26 @@
 """What a conversation shows of its messages: the last one, how far they are read, and how many are unread."""
 
+import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 from django.db import models
-from django.db.models import Max, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 
 from conversations.evolution.coerce import EPOCH
 from conversations.evolution.status import READ
 from conversations.models import conversation_summary
 from conversations.models.base import TimestampedModel
 from conversations.models.conversation_changes import read_fields
-from conversations.models.conversation_summary import Position
+from conversations.models.conversation_summary import Position, SummarizedMessage
+
+# The times of the messages that decide the summary, besides the unread count.
+DECISIVE_TIMES = {
+    "read_inbound": Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
+    "from_device": Max("timestamp", filter=Q(from_me=True, from_device=True)),
+    "shown": Max("timestamp", filter=~Q(kind=conversation_summary.SUPPLEMENT)),
+    "any": Max("timestamp"),
+}
 
 
 class SummaryOfMessages(TimestampedModel):
@@ -53,19 +63,18 @@ class SummaryOfMessages(TimestampedModel):
 
     def summarize(self) -> dict[str, Any]:
         """Compute the conversation's summary fields from the messages in the database; see `conversation_summary`."""
-        latest = self.messages.aggregate(
-            read_inbound=Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
-            from_device=Max("timestamp", filter=Q(from_me=True, from_device=True)),
-            shown=Max("timestamp", filter=~Q(kind=conversation_summary.SUPPLEMENT)),
-            any=Max("timestamp"),
-        )
-        # Python, not SQL, picks among the messages of one second, because a database collation may order key ids
-        # differently.
-        rows = list(self.messages.filter(timestamp__in=[time for time in latest.values() if time]))
-        until = max([self.marked_position, *map(conversation_summary.read_until, rows)])
+        times = self.messages.aggregate(**DECISIVE_TIMES).values()
+        fields = self.summary_of(list(self.messages.filter(timestamp__in=[time for time in times if time])))
+        return {**fields, "unread_count": self.count_unread((fields["read_until"], fields["read_until_order"]))}
+
+    def summary_of(self, rows: Collection[SummarizedMessage]) -> dict[str, Any]:
+        """Return the summary fields, besides the unread count; `rows` are the messages at the `DECISIVE_TIMES`.
+
+        Python, not SQL, picks among the messages of one second, because a database collation may order key ids
+        differently.
+        """
         return {
-            **read_fields(until),
-            "unread_count": self.count_unread(until),
+            **read_fields(max([self.marked_position, *map(conversation_summary.read_until, rows)])),
             **conversation_summary.last_message_fields(max(rows, key=conversation_summary.preview_key, default=None)),
         }
 
@@ -85,9 +94,13 @@ class SummaryOfMessages(TimestampedModel):
 
     def unread_messages(self, until: Position) -> QuerySet[Any]:
         """Return the messages after `until` for which `conversation_summary.counts_as_unread` is true."""
-        time, order = until
-        rows: QuerySet[Any] = self.messages.filter(from_me=False, is_history=False, timestamp__gte=time)
         if self.kind in conversation_summary.UNCOUNTED_CONVERSATION_KINDS:
-            return rows.none()
-        rows = rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS)
-        return rows.exclude(timestamp=time, sent_order__lte=order)
+            return self.messages.none()  # type: ignore[no-any-return]  # `messages` is declared as Any
+        return unread_after(self.messages.all(), *until)
+
+
+def unread_after(messages: QuerySet[Any], time: dt.datetime | F, order: int | F) -> QuerySet[Any]:
+    """Return those of the messages of counted conversations that come after a place and count as unread."""
+    rows = messages.filter(from_me=False, is_history=False, timestamp__gte=time)
+    rows = rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS)
+    return rows.exclude(timestamp=time, sent_order__lte=order)

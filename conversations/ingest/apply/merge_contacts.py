@@ -6,7 +6,7 @@ conversations of both contacts are merged in the same transaction, so no reader 
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,7 +15,7 @@ from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from conversations.ingest.apply import merge_rules
+from conversations.ingest.apply import merge_rules, summaries
 from conversations.ingest.apply.latest_state import LatestState, subject_for
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant
@@ -23,14 +23,17 @@ from conversations.models.conversation_changes import marked_fields
 from conversations.models.state_clock import direct_subject
 
 CONTACT_VALUES = ("custom_name", "saved_name", "push_name", "picture_url", "presence", "last_seen_at")
+# Maximum pairs of conversations that are merged together, because their common messages are in memory together.
+_MAX_CHATS = 100
+_Chats = tuple[Conversation, Conversation]  # the kept one, and the removed one
 
 
 class _Moved(Func):
-    """The primary key of the contact that takes over, by the primary key of the contact in a column."""
+    """The primary key of the row that takes over, by the primary key of the row in a column."""
 
     output_field = BigIntegerField()
-    template = "(SELECT value FROM json_each(%(expressions)s)"
-    arg_joiner = ") WHERE key = "
+    template = "json_extract(%(expressions)s)"
+    arg_joiner = ", '$.' || "
 
     def __init__(self, column: str, moved: Mapping[int, int]) -> None:
         super().__init__(Value(json.dumps(moved)), Cast(column, TextField()))
@@ -42,7 +45,7 @@ class _Moved(Func):
 def merge_contacts(instance: Instance, pairs: Collection[tuple[Contact, Contact]]) -> None:
     """Give the rows of the second contact of each pair to the first, and delete it; the caller holds the instance lock.
 
-    No contact is in two pairs. The number of queries grows only with the pairs that have two conversations.
+    No contact is in two pairs. Any number of pairs takes as many queries as one, up to `_MAX_CHATS` with conversations.
     """
     changes = UnitOfWork()
     moved = {removed.pk: kept.pk for kept, removed in pairs}
@@ -57,55 +60,63 @@ def merge_contacts(instance: Instance, pairs: Collection[tuple[Contact, Contact]
     ContactAddress.objects.filter(contact__any_of=moved).update(contact=_Moved("contact_id", moved))
     Message.objects.filter(sender__any_of=moved).update(sender=_Moved("sender_id", moved))
     _merge_memberships(pairs, changes)
+    chats = []
     for kept, removed in pairs:
         kept_chat, removed_chat = by_contact.get(kept.pk), by_contact.get(removed.pk)
         if removed_chat is not None and kept_chat is not None:
-            _merge_conversations(kept_chat, removed_chat, states, changes)
+            chats.append((kept_chat, removed_chat))
         elif removed_chat is not None:
             states.rename(subject_for(removed_chat), direct_subject(kept.pk))
             removed_chat.contact = kept
             changes.mark(removed_chat, {"contact"})
+    for start in range(0, len(chats), _MAX_CHATS):
+        _merge_conversations(chats[start : start + _MAX_CHATS], states, changes)
     changes.save()
     states.save()
     Contact.objects.filter(pk__any_of=moved).delete()
 
 
-def _merge_conversations(kept: Conversation, removed: Conversation, states: LatestState, changes: UnitOfWork) -> None:
-    states.merge(kept, removed, ("is_deleted",), changes)
-    _merge_messages(kept, removed)
-    mute_ends = [time for time in (kept.muted_until, removed.muted_until) if time]
-    unread_marks = [time for time in (kept.unread_mark, removed.unread_mark) if time]
-    changes.set(
-        kept,
-        is_archived=kept.is_archived or removed.is_archived,  # as if both had been one conversation from the beginning
-        is_pinned=kept.is_pinned or removed.is_pinned,
-        muted_until=max(mute_ends, default=None),
-        unread_mark=max(unread_marks, default=None),
-        **marked_fields(max(kept.marked_position, removed.marked_position)),
-    )
-    changes.set(kept, **kept.summarize())
-    changes.save()
-    removed.delete()
+def _merge_conversations(pairs: Sequence[_Chats], states: LatestState, changes: UnitOfWork) -> None:
+    for kept, removed in pairs:
+        states.merge(kept, removed, ("is_deleted",), changes)
+        mute_ends = [time for time in (kept.muted_until, removed.muted_until) if time]
+        unread_marks = [time for time in (kept.unread_mark, removed.unread_mark) if time]
+        changes.set(
+            kept,
+            is_archived=kept.is_archived or removed.is_archived,  # as if both had always been one
+            is_pinned=kept.is_pinned or removed.is_pinned,
+            muted_until=max(mute_ends, default=None),
+            unread_mark=max(unread_marks, default=None),
+            **marked_fields(max(kept.marked_position, removed.marked_position)),
+        )
+    moved = {removed.pk: kept.pk for kept, removed in pairs}
+    _merge_messages(moved)
+    summaries.summarize([kept for kept, _ in pairs], changes)
+    Conversation.objects.filter(pk__any_of=moved).delete()
 
 
-def _merge_messages(kept: Conversation, removed: Conversation) -> None:
-    """Move messages to the kept conversation; if both conversations have a row for a message, merge the two rows."""
-    kept_messages = Message.objects.filter(conversation=kept)
-    removed_messages = Message.objects.filter(conversation=removed)
+def _merge_messages(moved: Mapping[int, int]) -> None:
+    """Move messages to the kept conversations; if both of a pair have a row for a message, merge the two rows.
+
+    The second of two merged rows stays where it is, and is deleted with its conversation.
+    """
+    kept_messages = Message.objects.filter(conversation__any_of=moved.values())
+    removed_messages = Message.objects.filter(conversation__any_of=moved)
     in_both = kept_messages.filter(key_id__in=removed_messages.values("key_id"))
-    by_key = {(row.key_id, row.from_me): row for row in in_both}
+    by_key = {(row.conversation_id, row.key_id, row.from_me): row for row in in_both}
     changes = UnitOfWork()
     duplicates = []
-    for duplicate in removed_messages.filter(key_id__in=[key_id for key_id, _ in by_key]):
-        row = by_key.get((duplicate.key_id, duplicate.from_me))
+    for duplicate in removed_messages.filter(key_id__any_of={key_id for _, key_id, _ in by_key}):
+        row = by_key.get((moved[duplicate.conversation_id], duplicate.key_id, duplicate.from_me))
         if row is not None:
             before = merge_rules.snapshot(row)
             merge_rules.merge_messages(row, duplicate)
             changes.mark(row, merge_rules.changed_fields(row, before))
             duplicates.append(duplicate.pk)
     changes.save()
-    Message.objects.filter(pk__in=duplicates).delete()
-    removed_messages.update(conversation=kept, updated_at=timezone.now())
+    removed_messages.exclude(pk__any_of=duplicates).update(
+        conversation=_Moved("conversation_id", moved), updated_at=timezone.now()
+    )
 
 
 def _merge_memberships(pairs: Iterable[tuple[Contact, Contact]], changes: UnitOfWork) -> None:
@@ -113,11 +124,15 @@ def _merge_memberships(pairs: Iterable[tuple[Contact, Contact]], changes: UnitOf
     by_contact: defaultdict[int, dict[int, Participant]] = defaultdict(dict)
     for row in found:
         by_contact[row.contact_id][row.conversation_id] = row
+    lost = []
     for kept, removed in pairs:
         for conversation, row in by_contact[removed.pk].items():
             existing = by_contact[kept.pk].get(conversation)
             if existing is None:
                 row.contact = kept
                 changes.mark(row, {"contact"})
-            elif merge_rules.membership_order(row) > merge_rules.membership_order(existing):
+                continue
+            lost.append(row)
+            if merge_rules.membership_order(row) > merge_rules.membership_order(existing):
                 changes.set(existing, role=row.role, is_present=row.is_present, clock=row.clock)
+    Participant.objects.fast_bulk_delete(lost)

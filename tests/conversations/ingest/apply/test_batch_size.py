@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from conversations.ingest.apply import messages
 from conversations.ingest.apply.contact_index import ContactIndex
-from conversations.models import Contact, Message
+from conversations.models import Contact, Conversation, Message, Participant
 from tests.conversations.ingest.apply.orders import apply_bodies, facts_of, new_instance
 from tests.conversations.ingest.bodies import GROUP, PHONE, Body, envelope, text
 from tests.conversations.ingest.receive import apply_facts
@@ -92,6 +92,31 @@ def test_merges_of_one_event_take_as_many_queries_as_one_merge() -> None:
         return len(captured)
 
     assert queries(9) == queries(2)
+
+
+def test_merges_of_conversations_and_memberships_take_as_many_queries_as_one_merge() -> None:
+    def queries(count: int) -> int:
+        phones = [f"5511940000{n:03}@s.whatsapp.net" for n in range(count)]
+        lids = [f"1000{n:03}@lid" for n in range(count)]
+        jids = [*phones, *lids]
+        both = [text(key_id, jid, at=n) for n, key_id in enumerate(("M1", "M2")) for jid in jids]
+        own = [text(f"O{n:03}", jid, at=2) for n, jid in enumerate(jids)]
+        members = [{"id": jid, "admin": None} for jid in jids]
+        instance = new_instance()
+        apply_facts(instance, [fact for body in (*both, *own) for fact in facts_of(body)])
+        apply_bodies(instance, envelope("groups.upsert", [{"id": GROUP, "participants": members}]))
+        pairs = [{"remoteJid": phone, "lid": lid} for phone, lid in zip(phones, lids, strict=True)]
+        facts = facts_of(envelope("contacts.upsert", pairs))
+        with CaptureQueriesContext(connection) as captured:
+            apply_facts(instance, facts)
+        chats = Conversation.objects.filter(instance=instance, kind="direct")
+        assert len(chats) == Participant.objects.filter(conversation__instance=instance).count() == count
+        assert {(chat.messages.count(), chat.unread_count, chat.last_message.key_id[:1]) for chat in chats} == {
+            (4, 4, "O")
+        }
+        return len(captured)
+
+    assert queries(20) == queries(2)
 
 
 class _LookUpOnly(dict[str, Contact]):
