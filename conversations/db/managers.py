@@ -63,7 +63,7 @@ class BulkQuerySet(CachedQuerySet[Row]):  # type: ignore[override]  # django-stu
             if rows:
                 self.invalidate_rows(rows)
                 stored = models.QuerySet[Row](self.model, using=self.db).filter(pk__any_of=[row.pk for row in rows])
-                stored._raw_delete(self.db)  # type: ignore[attr-defined]  # noqa: SLF001 - as Django does in cascades
+                stored._raw_delete(self.db)  # noqa: SLF001 - Django calls _raw_delete in cascades
 
     fast_bulk_delete.alters_data = True  # type: ignore[attr-defined]  # makes templates refuse to call the method
 

@@ -461,6 +461,7 @@ OTHER_WRITES: dict[str, Callable[[World], object]] = {
     "delete of a chat in memory": lambda world: Conversation(pk=world.groups[0].pk).delete(),
     "delete of a last message": lambda world: first(world, Message).delete(),
     "raw delete": lambda world: Participant.objects.filter(conversation=world.groups[0])._raw_delete("default"),  # noqa: SLF001 - Django calls _raw_delete in cascades
+    "fast_bulk_delete": lambda world: Participant.objects.fast_bulk_delete(list(world.groups[0].participants.all())),
     "mark_read": lambda world: Conversation.objects.mark_read(world.groups[0].pk),
     "pin": lambda world: Conversation.objects.pin(world.groups[0].pk),
     "increment_unread": lambda world: Conversation.objects.increment_unread(world.groups[0].pk),

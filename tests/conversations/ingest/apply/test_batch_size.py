@@ -111,9 +111,8 @@ def test_merges_of_conversations_and_memberships_take_as_many_queries_as_one_mer
             apply_facts(instance, facts)
         chats = Conversation.objects.filter(instance=instance, kind="direct")
         assert len(chats) == Participant.objects.filter(conversation__instance=instance).count() == count
-        assert {(chat.messages.count(), chat.unread_count, chat.last_message.key_id[:1]) for chat in chats} == {
-            (4, 4, "O")
-        }
+        assert {(chat.messages.count(), chat.unread_count) for chat in chats} == {(4, 4)}
+        assert all(chat.last_message == chat.messages.latest("timestamp", "key_id") for chat in chats)
         return len(captured)
 
     assert queries(20) == queries(2)
