@@ -33,7 +33,7 @@ _SERVER_BY_HOST = {
     "newsletter": AddressKind.NEWSLETTER,
 }
 _CANONICAL_HOST = {AddressKind.PHONE: "s.whatsapp.net", AddressKind.LID: "lid"}
-_HOST_BY_SERVER = {str(server): host for host, server in _SERVER_BY_HOST.items()}
+_HOST_BY_KIND = {str(kind): host for host, kind in _SERVER_BY_HOST.items() if kind not in _CANONICAL_HOST}
 _SERVER_BY_PREFIX = {str(server): server for server in AddressKind}
 _PERSON_PREFIXES = (f"{AddressKind.PHONE}:", f"{AddressKind.LID}:")
 CACHE_SIZE = 20_000  # maximum number of cached parse results, kept because events repeat the same JIDs
@@ -103,7 +103,7 @@ def jid_of(key: str) -> str:
     kind, _, name = key.partition(":")
     if kind == AddressKind.OTHER:
         return name
-    return f"{name}@{_HOST_BY_SERVER.get(kind, AddressKind.BROADCAST)}"
+    return f"{name}@{_HOST_BY_KIND.get(kind, AddressKind.BROADCAST)}"
 
 
 @lru_cache(maxsize=CACHE_SIZE)

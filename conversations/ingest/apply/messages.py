@@ -242,7 +242,7 @@ class MessageBatch:
         is_edit = update.kind in EDITS
         if is_edit and update.subject and not self._is_author(update.subject, row):
             return False
-        # Our own messages have key ids of ours, so an acknowledgement without a chat may concern a group, too.
+        # The key ids of our messages are our own, so an acknowledgement without a chat may concern a group, too.
         is_own_status = update.kind == PendingUpdate.Kind.STATUS and update.from_me == PendingUpdate.FromMe.YES
         return bool(update.chat) or is_own_status or conversation.kind == Conversation.Kind.DIRECT
 

@@ -84,7 +84,8 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         counts, applied, unwritten = apply_events(instance, events, options)
         counts["delayed"] = 0 if ignore_schedule else sum(event.due_at < lease.next_at for event in applied)
         leaves_more |= len(applied) < len(events)
-        # A full batch gains nothing from a pause. With the present time, other instances that are due come before.
+        # A full batch gains nothing from a pause. The lease is due now, so instances that became due earlier come
+        # first.
         pause = dt.timedelta(seconds=0 if leaves_more else options.interval)
         lease.next_at = timezone.now() + (MEDIA_LEASE if unwritten else pause)
         lease.save(update_fields=["next_at"])

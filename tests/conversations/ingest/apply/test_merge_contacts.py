@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from conversations.ingest.apply.merge_contacts import merge_contacts
 from conversations.ingest.worker.batch import apply_due
 from conversations.models import Contact, Conversation, Instance, Message
 from tests.cachelayer.conftest import cache_runtime  # noqa: F401 - pytest finds the imported fixture by name
 from tests.conversations.ingest.bodies import GROUP, LID, PHONE, envelope, text
 from tests.conversations.ingest.inboxes import NO_DELAY, store_all
+from tests.conversations.rows import a_contact, a_group, a_message
 from tests.effort import effort
 from tests.waiting import TIMEOUT
 
@@ -56,6 +58,30 @@ def test_the_alias_may_arrive_before_or_after_the_messages(first: str) -> None:
         apply_due(instance.pk, NO_DELAY)
     (chat,) = Conversation.objects.filter(instance=instance, kind="direct")
     assert (chat.messages.count(), chat.unread_count) == (2, 2)
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL finds a key of an object by binary search")
+def test_moving_a_message_takes_as_much_work_among_many_merged_contacts_as_among_few() -> None:
+    """SQLite calls a progress handler at each step of its virtual machine."""
+
+    def steps_of_merge(pair_count: int, message_count: int) -> int:
+        instance = Instance.objects.create(name=f"merging-{pair_count}-{message_count}")
+        pairs = [(a_contact(instance), a_contact(instance)) for _ in range(pair_count)]
+        group = a_group(instance)
+        for _, removed in itertools.islice(itertools.cycle(pairs), message_count):
+            a_message(group, sender=removed)
+        steps = itertools.count()
+        connection.connection.set_progress_handler(lambda: next(steps) < 0, 1)
+        try:
+            merge_contacts(instance, pairs)
+        finally:
+            connection.connection.set_progress_handler(None, 1)
+        assert set(group.messages.values_list("sender", flat=True)) <= {kept.pk for kept, _ in pairs}
+        return next(steps)
+
+    few, many = (steps_of_merge(count, 40) - steps_of_merge(count, 0) for count in (4, 40))
+    assert many == few
 
 
 # --- concurrent readers -----------------------------------------------------------------------------------------------
