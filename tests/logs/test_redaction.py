@@ -143,6 +143,11 @@ def test_a_structure_keeps_its_keys_and_its_safe_values(redactor: Redactor) -> N
     assert shown["data"]["messageTimestamp"] == f"tel:{redactor.digest('5511987654321')}"
 
 
+def test_the_codes_that_link_a_phone_are_masked(redactor: Redactor) -> None:
+    codes = {"code": "2@XK4krX48,LgHp", "pairingCode": "WZYEH1YY", "base64": "data:image/png;base64,AA"}
+    assert redactor.structure({"qrcode": codes}) == {"qrcode": dict.fromkeys(codes, MASK)}
+
+
 TEXTS = {
     "repr": repr(PAYLOAD),
     "json": json.dumps(PAYLOAD, ensure_ascii=False),

@@ -56,6 +56,19 @@ def test_only_who_may_manage_an_instance_sees_its_qr_code(ana: User, shops: tupl
     assert seen == [True, False, False, False] * 2
 
 
+def test_no_list_and_no_change_contains_a_qr_code(ana: User, shops: tuple[Instance, Instance]) -> None:
+    client = client_of(ana)
+    start = client.get("/api/v1/changes/?after=now").json()["cursor"]
+    image = "data:image/png;base64,AA"
+    for shop in shops:
+        Instance.objects.filter(pk=shop.pk).update(state=Instance.State.CONNECTING, qr_code=image)
+    for url in ("/api/v1/instances/", f"/api/v1/changes/?after={start}"):
+        answer = client.get(url)
+        assert answer.status_code == 200
+        assert image not in answer.content.decode()
+    assert client.get("/api/v1/instances/?fields=qr_code").status_code == 400
+
+
 # --- oneself ----------------------------------------------------------------------------------------------------------
 def test_me_shows_the_user_the_roles_and_the_token(ana: User, shops: tuple[Instance, Instance]) -> None:
     end = timezone.now() + dt.timedelta(days=1)
