@@ -83,6 +83,7 @@ def _warn_renamed(name: str) -> None:
     )
 
 
+LARGE = 1_000_000  # bytes of a payload; more is inserted and loaded with less memory, and less convenience
 FIRST_RETRY = dt.timedelta(seconds=2)
 LONGEST_RETRY = dt.timedelta(hours=1)
 # For which a worker may write media before others do it again: longer than the slowest step, which a test adds up.

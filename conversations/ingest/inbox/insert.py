@@ -12,12 +12,12 @@ from django.db.backends.utils import CursorWrapper
 from psycopg.adapt import Dumper
 
 from conversations.ingest import sqlite_lock
+from conversations.ingest.conf import LARGE
 from conversations.ingest.inbox.group_commit import GroupCommit
 from conversations.models import WebhookEvent
 from logs.fork import after_fork
 
 GROUP_COMMIT_LIMIT = 65_536  # bytes; a larger webhook body is inserted alone and delays no other request
-LARGE = 1_000_000  # bytes; more, or payloads in bytes, are inserted with less memory, and less convenience
 # Column values in the order of _COLUMNS: two for the unique key first, the size last. A payload is JSON: text, or a
 # bytearray of UTF-8.
 Row = tuple[Any, ...]

@@ -13,9 +13,9 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from conversations.evolution.large_json.decoder import decode
+from conversations.ingest.conf import LARGE
 from conversations.models import WebhookEvent
 
-LARGE = 1_000_000  # bytes of a payload
 # As bytes, because Python would store a text with an emoji with four bytes for each character.
 _SELECT = {
     "postgresql": "SELECT convert_to(payload::text, 'UTF8') FROM {table} WHERE id = %s",

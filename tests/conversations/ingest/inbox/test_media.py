@@ -17,10 +17,11 @@ from django.utils import timezone
 
 from conversations.evolution.content import parse_content
 from conversations.evolution.large_json.values import LargeDict, LargeList
+from conversations.ingest.conf import LARGE
 from conversations.ingest.inbox import media
 from conversations.ingest.inbox.media import MAX_THUMBNAIL_BYTES, extract_media
 from conversations.ingest.inbox.store import store_body
-from conversations.ingest.worker import large_payloads, left_media
+from conversations.ingest.worker import left_media
 from conversations.ingest.worker.batch import apply_due
 from conversations.ingest.worker.worker import Worker
 from conversations.media.storage import MediaStorage
@@ -241,7 +242,7 @@ def test_workers_write_the_large_files_of_a_part(instance: Instance) -> None:
     for item, content in zip(body["data"][-3:], contents, strict=True):
         item["message"]["base64"] = base64.b64encode(content).decode()
     store_body(instance, body)
-    assert max(instance.events.values_list("size", flat=True)) > large_payloads.LARGE
+    assert max(instance.events.values_list("size", flat=True)) > LARGE
     Worker(NO_DELAY).drain()
     rows = instance.messages.order_by("key_id").exclude(media={})
     assert rows.count() == COUNT
