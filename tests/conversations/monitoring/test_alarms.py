@@ -147,6 +147,7 @@ def test_an_alarm_is_raised_once_and_recovers(kind: str, mail: Receiver, hook: R
     check_that_it_is_raised_once_and_recovers(kind, CAUSES[kind](), mail, hook)
 
 
+@pytest.mark.django_db(transaction=True)  # the recovery thread reads the outbox, which an open transaction may lock
 def test_the_alarm_of_the_cache_is_raised_once_and_recovers(
     valkey_server: Valkey,  # noqa: F811 - the fixture
     mail: Receiver,

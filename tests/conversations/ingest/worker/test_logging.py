@@ -92,7 +92,7 @@ def test_errors_of_the_worker_are_logged_with_a_traceback_and_without_their_text
     worker = Worker(NO_DELAY)
     errors = iter([OperationalError("Bom dia!"), RuntimeError("Bom dia!")])
 
-    def fail_at_first(**_: object) -> Any:
+    def fail_at_first(*_: object, **__: object) -> Any:
         if (error := next(errors, None)) is not None:
             throw(error)
         worker.stop()
