@@ -266,7 +266,7 @@ def row_models() -> dict[str, Any]:
 
 
 def _key_of(asked: Mapping[str, str]) -> str:
-    """Return the cache key that a form asks for, or "" for none."""
+    """Return the cache key of the entry that a form names; "" if the form is empty."""
     pk, label = asked.get("pk", "").strip(), asked.get("model", "")
     if pk and label in row_models():
         return key_of(apps.get_model(label), pk)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from conversations.admin.links import shorten, web_url
 
-EMPTY = "-"  # Django admin's placeholder for empty values
+EMPTY = "-"  # what Django's admin shows for empty values
 MAX_TEXT_LENGTH = 1_000  # maximum number of characters of one text inside displayed JSON
 MAX_JSON_LENGTH = 100_000  # maximum number of characters of displayed JSON
 MAX_JSON_ITEMS = 5_000  # maximum number of items in the lists and objects of displayed JSON
@@ -65,7 +65,7 @@ def web_link(url: str) -> SafeString | str:
 
 
 def png_image(data_url: str, alt: str | Promise) -> SafeString | str:
-    """Return an <img> element for the data URL of a PNG image; return a placeholder text for any other value."""
+    """Return an <img> element for the data URL of a PNG image; return a short text for any other value."""
     if not data_url:
         return EMPTY
     try:

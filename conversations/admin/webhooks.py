@@ -210,7 +210,7 @@ class DeliveryAttemptAdmin(FixedOrder, ReadOnly, SuperuserAdmin):
 
     @admin.display(description=_("outcome"))
     def outcome(self, row: DeliveryAttempt) -> SafeString:
-        """Return the HTTP status, or why there is none."""
+        """Return the HTTP status of the receiver's response, or the error if there was no response."""
         return outcome(row)
 
     @admin.action(description=_("Deliver again from here"), permissions=["view"])

@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 class Next(NamedTuple):
-    """What happens after a failure.
+    """When a webhook is delivered again after a failure, or why it is turned off.
 
     Attributes:
         at: when the next attempt is due.

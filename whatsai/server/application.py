@@ -1,9 +1,9 @@
 """The ASGI application of the server: receives whole requests and runs the WSGI application in threads.
 
 A thread starts when a request is complete, and is free when its response is; a slow client costs no thread. Health
-checks have threads of their own, so that they are answered while all others are busy. Webhooks may have all other
-threads, and everything else a share of them, so that nothing delays a webhook. Requests are refused before so many run
-that a health check would find no free connection.
+checks have threads of their own, so that they are answered while all other threads are busy. Webhooks may have all
+other threads, and other requests a share of them, so that no other request delays a webhook. Requests are refused
+before so many run that a health check would find no free connection.
 """
 
 import asyncio

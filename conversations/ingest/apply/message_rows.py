@@ -93,5 +93,5 @@ class MessagesByChat:
             yield from self._by_chat.get((key_id, chat), ())
 
     def in_any_chat(self, key_id: str) -> list[Message]:
-        """Return the messages with a key id; none if the key id is crowded, because nothing says which one is meant."""
+        """Return the messages with a key id; an empty list if the key id is crowded, as any of them could be meant."""
         return [] if key_id in self._crowded else self._by_key_id.get(key_id, [])
