@@ -86,16 +86,19 @@ class _Decoder:
 
     def _keep(self, value: Any, end: int, *, keep_json: bool) -> Any:
         """Skip a decoded value; return it or its JSON."""
-        text, self._window.at = self._window.text[self._window.at : end], end
-        kept = text.encode() if keep_json else value
-        self._memory.charge(estimate(text) if isinstance(kept, list | dict) else size_of((kept,)))
+        start, self._window.at = self._window.at, end
+        kept = self._window.text[start:end].encode() if keep_json else value
+        is_container = isinstance(kept, list | dict)
+        self._memory.charge(estimate(self._window.text[start:end]) if is_container else size_of((kept,)))
         return kept
 
     def _exceeds_window(self, *, is_record: bool) -> bool:
         """Return whether the next value, whose end is not in the window, is too large to be decoded at once."""
-        text = self._window.text[self._window.at :]
+        text, start = self._window.text, self._window.at
+        if len(text) - start >= WINDOW:
+            return True
         memory = self._memory.free if is_record else WINDOW_MEMORY
-        return len(text) >= WINDOW or (text[:1] in ("[", "{") and estimate(text) > memory)
+        return text[start : start + 1] in ("[", "{") and estimate(text[start:]) > memory
 
     def _large_value(self, levels: int) -> Any:
         if not levels:

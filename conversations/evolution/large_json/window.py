@@ -30,7 +30,8 @@ class Window:
             return False
         step = self._utf8.decode(self._raw[:STEP], final=len(self._raw) <= STEP)
         del self._raw[:STEP]
-        self.text, self.at = self.text[self.at :] + step, 0
+        self.text, self.at = self.text[self.at :], 0  # frees the text before it, which is large with an emoji
+        self.text += step
         return True
 
     def peek(self) -> str:
