@@ -16,7 +16,7 @@ MEANINGS = {
     "collapsed": _("rows of applied states that were deleted, because a later row says the same"),
     "refused": _("requests without a valid token, answered 401"),
     "other_server": _("events that named another Evolution server than the instance has"),
-    "delayed": _("events that waited for the throttle, or were answered 429"),
+    "delayed": _("events that waited for the next batch of their instance, or were answered 429"),
     "overloaded": _("events answered 503 because too many of the instance, or of all, waited"),
     "expired": _("updates whose message never came"),
 }

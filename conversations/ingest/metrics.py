@@ -1,7 +1,7 @@
 """Counters of ingestion for each instance, summed over all processes.
 
 Workers increment the counters `applied`, `ignored`, `unknown`, `unsupported`, `foreign`, `failed`, `retried`,
-`coalesced`, `collapsed`, `other_server`, `expired` and `delayed` (by the batch interval). A worker writes its counts in
+`coalesced`, `collapsed`, `other_server`, `expired` and `delayed` (to the next batch). A worker writes its counts in
 the transaction that applies the events, so that a rolled-back batch is not counted. `messages` counts new messages that
 are not older than a day, because an import would count years at once.
 
