@@ -57,7 +57,7 @@ class ParsedItem:
     parsed: ParsedEvent
 
 
-def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = False) -> int:
+def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = False, share: float = 1.0) -> int:
     """Apply an instance's due events. Return the number of events.
 
     It is 0 if another worker holds the lease, and if only media of an event were written.
@@ -66,6 +66,7 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         instance_id: the instance's primary key.
         options: the batch size, the batch interval and the number of attempts.
         ignore_schedule: ignore the batch interval and the debounce windows, but leave out events that failed before.
+        share: the share of a full batch that the batch may have (see `pace`); it has at least one event.
 
     Raises:
         DatabaseError, InterfaceError: the database fails; the transaction is rolled back.
@@ -78,10 +79,10 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         if lease is None:
             return 0
         instance = Instance.objects.lock(instance_id)
-        events, leaves_more = find_due_events(instance, options, ignore_schedule=ignore_schedule)
+        events, leaves_more = find_due_events(instance, options, ignore_schedule=ignore_schedule, share=share)
         if not events:
             return 0
-        counts, applied, unwritten = apply_events(instance, events, options)
+        counts, applied, unwritten = apply_events(instance, events, options, share)
         counts["delayed"] = 0 if ignore_schedule else sum(event.due_at < lease.next_at for event in applied)
         leaves_more |= len(applied) < len(events)
         # A full batch gains nothing from a pause. The lease is due now, so instances that became due earlier come
@@ -135,9 +136,11 @@ def _observe_lag(events: Iterable[WebhookEvent]) -> None:
 
 
 def apply_events(
-    instance: Instance, events: Sequence[WebhookEvent], options: Options
+    instance: Instance, events: Sequence[WebhookEvent], options: Options, share: float = 1.0
 ) -> tuple["Counter[str]", list[WebhookEvent], list[WebhookEvent]]:
     """Apply the first events of an instance and record their outcomes, inside the caller's transaction.
+
+    The arguments are those of `apply_due`.
 
     Returns:
         Counter name → number of events to add to the counter (see `metrics`); the events whose outcomes were recorded;
@@ -145,7 +148,7 @@ def apply_events(
     """
     with bound(instance=instance.name):
         own = OwnAddresses.of(instance.own_addresses)
-        items = _parse_first(instance, events, own)
+        items = _parse_first(instance, events, own, int(share * MAX_WEIGHT))
         unwritten = [item.event for item in items if item.parsed.outcome is Outcome.STORED]
         parsed = [item for item in items if item.parsed.outcome not in {Outcome.FAILED, Outcome.STORED}]
         failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
@@ -159,8 +162,10 @@ def apply_events(
     return counts, [item.event for item in items if item.event not in unwritten], unwritten
 
 
-def _parse_first(instance: Instance, events: Iterable[WebhookEvent], own: OwnAddresses) -> list[ParsedItem]:
-    """Parse the first new events, as many as have facts of at most `MAX_WEIGHT`, but at least one.
+def _parse_first(
+    instance: Instance, events: Iterable[WebhookEvent], own: OwnAddresses, max_weight: int
+) -> list[ParsedItem]:
+    """Parse the first new events, as many as have facts of at most `max_weight`, but at least one.
 
     The part of a history import comes last, and is not limited, so that neither it nor new events wait for the other.
     """
@@ -169,7 +174,7 @@ def _parse_first(instance: Instance, events: Iterable[WebhookEvent], own: OwnAdd
     for event in sorted(events, key=lambda event: event.is_history):
         item = _parse(instance, event, own)
         total += sum(map(weight, item.parsed.facts))
-        if items and total > MAX_WEIGHT and not event.is_history:
+        if items and total > max_weight and not event.is_history:
             break
         items.append(item)
     return items
@@ -199,8 +204,12 @@ def _create_lease(instance_id: int) -> None:
     IngestLease.objects.bulk_create([IngestLease(pk=pk, next_at=EPOCH) for pk in existing], ignore_conflicts=True)
 
 
-def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bool) -> tuple[list[WebhookEvent], bool]:
+def find_due_events(
+    instance: Instance, options: Options, *, ignore_schedule: bool, share: float = 1.0
+) -> tuple[list[WebhookEvent], bool]:
     """Return the due events that form the next batch: new events, and at most one part of a history import.
+
+    The arguments are those of `apply_due`.
 
     Returns:
         The events, and whether more are due, for which the batch has no room.
@@ -212,20 +221,20 @@ def find_due_events(instance: Instance, options: Options, *, ignore_schedule: bo
     else:
         due = stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + options.skew_limit))
     due = due.order_by("due_at", "id")
-    size = sqlite_lock.max_batch_size(options.batch)
+    size = max(1, int(share * sqlite_lock.max_batch_size(options.batch)))
     new, parts = (due.filter(is_history=is_history).values_list("pk", "size") for is_history in (False, True))
     found, found_parts = list(new[: size + 1]), list(parts[:2])  # one more than there is room for
-    sizes = _limit_size(found[:size])
+    sizes = _limit_size(found[:size], int(share * MAX_BATCH_BYTES))
     if len(sizes) < size:
         sizes |= dict(found_parts[:1])
     return load_events(sizes, _EVENT_FIELDS), len(sizes) < len(found) + len(found_parts)
 
 
-def _limit_size(events: Iterable[tuple[int, int]]) -> dict[int, int]:
-    """Return the primary keys and the sizes of as many events as fit into `MAX_BATCH_BYTES`, but at least one."""
+def _limit_size(events: Iterable[tuple[int, int]], max_bytes: int) -> dict[int, int]:
+    """Return the primary keys and the sizes of as many events as fit into `max_bytes`, but at least one."""
     sizes: dict[int, int] = {}
     for pk, size in events:
-        if sizes and sum(sizes.values()) + size > MAX_BATCH_BYTES:
+        if sizes and sum(sizes.values()) + size > max_bytes:
             break
         sizes[pk] = size
     return sizes

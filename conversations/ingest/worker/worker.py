@@ -19,6 +19,7 @@ from conversations.ingest.inbox.web_background import FLUSH_SECONDS, PeriodicTas
 from conversations.ingest.notify import POLL_SECONDS, WorkerWaiter
 from conversations.ingest.worker import schedule
 from conversations.ingest.worker.batch import apply_due
+from conversations.ingest.worker.pace import Pace
 from conversations.ingest.worker.retention import Retention
 from conversations.models import Instance, WebhookEvent
 from logs import spans
@@ -40,6 +41,7 @@ class Worker:
         self._waiter = WorkerWaiter()
         self._retention = Retention(self._options)
         self._flush = PeriodicTask(histogram_totals.flush, FLUSH_SECONDS)
+        self._pace = Pace()
         self._delayed_until: dict[int, float] = {}  # instance → `monotonic()` time of the next try after a failed batch
 
     def run(self) -> None:
@@ -113,8 +115,8 @@ class Worker:
     def _apply(self, instance: int, *, ignore_schedule: bool) -> int:
         """Apply one batch of an instance. If the batch fails as a whole, delay only the next batch of the instance."""
         try:
-            with spans.root("batch") as span:
-                applied = apply_due(instance, self._options, ignore_schedule=ignore_schedule)
+            with spans.root("batch") as span, self._pace.batch(instance) as share:
+                applied = apply_due(instance, self._options, ignore_schedule=ignore_schedule, share=share)
                 span.describe("batch", {"whatsai.instance_id": instance, "whatsai.events": applied})
             return applied  # noqa: TRY300 - beside the handlers of its errors
         except Instance.DoesNotExist:

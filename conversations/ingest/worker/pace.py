@@ -1,0 +1,49 @@
+"""Keeps batches short: after a batch that took long, an instance's next batches are smaller.
+
+What it costs to apply a fact depends on the rows that it concerns, and a sender chooses which those are. So a limit of
+events, facts or bytes alone bounds no batch's time, in which other instances wait.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import thread_time
+
+# Seconds of a batch's computing, and on SQLite of its queries. Time spent waiting is not counted: a slow database makes
+# each batch slow, and small batches would make it slower.
+MAX_SECONDS = 1.0
+MIN_SHARE = 1 / 512  # a single event of a full batch
+GROWTH = 2.0  # maximum growth from one batch to the next
+
+
+def next_share(share: float, seconds: float) -> float:
+    """Return the share of a full batch that the next batch may have.
+
+    Args:
+        share: the share of the last batch, from `MIN_SHARE` to 1.
+        seconds: how long the last batch computed.
+
+    >>> next_share(1.0, seconds=4.0)
+    0.25
+    >>> next_share(0.25, seconds=0.1)
+    0.5
+    """
+    factor = min(GROWTH, MAX_SECONDS / max(seconds, 1e-9))
+    return min(1.0, max(MIN_SHARE, share * factor))
+
+
+class Pace:
+    """The share of a full batch that each instance's next batch may have, in one worker."""
+
+    def __init__(self) -> None:
+        self._shares: dict[int, float] = {}  # primary key of an instance → share, if it is not 1
+
+    @contextmanager
+    def batch(self, instance: int) -> Iterator[float]:
+        """Measure a batch, which is applied during the block; the value is its share of a full batch."""
+        share, started = self._shares.pop(instance, 1.0), thread_time()
+        try:
+            yield share
+        finally:
+            share = next_share(share, thread_time() - started)
+            if share < 1:
+                self._shares[instance] = share
