@@ -4,10 +4,11 @@ gunicorn's `ASGIProtocol` parses HTTP. `Connection` adds a time limit before the
 parsing causes, and what the worker needs to know in order to choose the connection that it closes.
 """
 
+import sys
 from http import HTTPStatus
 from typing import Any
 
-from gunicorn.asgi.parser import InvalidChunkSize
+from gunicorn.asgi.parser import LimitRequestHeaders, ParseError
 from gunicorn.asgi.protocol import ASGIProtocol
 
 from whatsai.server.request_target import read_target
@@ -21,6 +22,10 @@ HEAD_STEP = 16 * 1024  # bytes of a head that are parsed at once
 MAX_TINY_CHUNKS = 250  # of one body, besides one for each `CHUNK_BYTES` that it has
 CHUNK_BYTES = 64
 READ_BYTES = 64 * 1024  # that a connection reads at once, and holds of a body before it stops reading
+
+
+class TinyChunksError(ParseError):  # type: ignore[misc]  # gunicorn ships no type hints
+    """Raised for a body in too many tiny chunks."""
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type hints
@@ -117,7 +122,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
             if not self._parse(part):
                 return False
             if self._head_bytes > MAX_HEAD_BYTES and self._is_in_head():
-                self._send_error_response(431, f"the head has more than {MAX_HEAD_BYTES} bytes")
+                self._refuse(431, LimitRequestHeaders())
                 self._close_transport()
                 return False
         if data and not self._parse(data):
@@ -147,22 +152,26 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no type 
             self._chunks += 1
             self._chunked_bytes += len(chunk)
             if self._chunks > MAX_TINY_CHUNKS + self._chunked_bytes // CHUNK_BYTES:
-                raise InvalidChunkSize("the body has too many tiny chunks")
+                raise TinyChunksError
         super()._on_body(chunk)
 
     def _parse(self, data: bytes) -> bool:
         try:
             return bool(super()._feed_callback_parser(data))
-        except ValueError:  # Python converts no text with thousands of digits, such as a Content-Length, to an integer
-            self._send_error_response(400, "a number has too many digits")
+        except ValueError as error:  # Python converts no text with thousands of digits, such as a Content-Length
+            self._refuse(400, error)
             self._close_transport()
             return False
 
-    def _send_error_response(self, status: int, message: str, _extra_headers: Any = ()) -> None:
+    def _send_error_response(self, status: int, _message: str, _extra_headers: Any = ()) -> None:
+        """Answer with a fixed text, because gunicorn's message can quote the request; gunicorn calls it in `except`."""
+        self._refuse(status, sys.exception())
+
+    def _refuse(self, status: int, error: BaseException | None) -> None:
         """Answer a malformed chunk of a body with 408, so that senders retry: a connection was cut off or garbled."""
         is_body = self._body_receiver is not None and not self._body_receiver._complete  # noqa: SLF001 - as above
         status = 408 if is_body and status == 400 else status  # noqa: PLR2004 - the statuses of HTTP
-        self._safe_write(self.worker.malformed(self._requested_path(status), status, message))
+        self._safe_write(self.worker.malformed(self._requested_path(status), status, error))
 
     def _requested_path(self, status: int) -> str:
         """Return the path of a malformed request; "" if it is malformed before its path ends."""

@@ -417,6 +417,29 @@ def test_a_malformed_request_is_a_problem_under_api(shared: Start) -> None:
             assert content["code"] in CODES, kind
 
 
+QUOTED = b"zebra"
+WITH_QUOTED = {
+    "method": b"zebra %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "version": b"GET %s HTTP/zebra\r\nHost: localhost\r\n\r\n",
+    "header name": b"GET %s HTTP/1.1\r\nHost: localhost\r\nzebra : a\r\n\r\n",
+    "header": b"GET %s HTTP/1.1\r\nHost: localhost\r\nzebra\r\n\r\n",
+    "length": b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: zebra\r\n\r\n",
+    "coding": b"POST %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: zebra\r\n\r\n",
+    "chunk": b"POST %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzebra\r\n",
+}
+
+
+@pytest.mark.parametrize("path", [b"/api/x", b"/digest"])
+def test_the_answer_to_a_malformed_request_says_what_is_wrong_and_quotes_nothing(shared: Start, path: bytes) -> None:
+    server, reasons = shared(), []
+    for kind, request_ in WITH_QUOTED.items():
+        status, text = answer(server.send(request_ % path))
+        assert status in (400, 408, 501), kind
+        assert QUOTED.decode() not in text, kind
+        reasons.append(json.loads(text)["detail"] if path.startswith(b"/api/") else text)
+    assert len(set(reasons)) == len(WITH_QUOTED) - 1, reasons  # the same for the header and the length
+
+
 UPGRADES = {
     "WebSocket": "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     "WebSocket of another version": "Upgrade: websocket\r\nSec-WebSocket-Version: 12",
