@@ -19,6 +19,7 @@ from django_redis import get_redis_connection  # noqa: E402 - must follow isolat
 
 from cachelayer.conf import Options  # noqa: E402 - must follow isolation.set_up
 from cachelayer.runtime.runtime import runtime  # noqa: E402 - must follow isolation.set_up
+from cachelayer.stores import replies  # noqa: E402 - must follow isolation.set_up
 from conversations.access.live_tokens import live_tokens  # noqa: E402 - must follow isolation.set_up
 from conversations.api.answers import stored  # noqa: E402 - must follow isolation.set_up
 from conversations.api.authentication import refusals  # noqa: E402 - must follow isolation.set_up
@@ -29,11 +30,13 @@ from logs.line_limit import line_limit  # noqa: E402 - must follow isolation.set
 from tests import empty_tables  # noqa: E402 - must follow isolation.set_up
 from tests.database_file import write_database  # noqa: E402, F401 - as above; pytest finds the fixture by name
 from tests.effort import EXPLORES_ALL  # noqa: E402 - must follow isolation.set_up
+from tests.valkey import ANSWER_WITHIN  # noqa: E402 - must follow isolation.set_up
 
 # The time-outs are longer than in production, because Redis may respond slowly while many tests run in parallel.
+replies.MAX_SECONDS = ANSWER_WITHIN
 if Options.read().is_shared:
     pool = get_redis_connection().connection_pool
-    pool.connection_kwargs.update(socket_connect_timeout=5.0, socket_timeout=5.0)
+    pool.connection_kwargs.update(socket_connect_timeout=ANSWER_WITHIN, socket_timeout=ANSWER_WITHIN)
     pool.disconnect()
 
 # Each pytest-xdist worker needs a different prefix of its cache keys in Redis.

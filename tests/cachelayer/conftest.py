@@ -19,9 +19,10 @@ from cachelayer.stores.base import StoreDown, StoreSlow
 from cachelayer.stores.redis import RedisStore
 from cachelayer.write import intents
 from tests import valkey
-from tests.valkey import Valkey
+from tests.valkey import ANSWER_WITHIN, Valkey
 from tests.waiting import wait_until
 
+SHORT_TIMEOUT = 0.25  # seconds after which the store of a test with the mark `short_timeouts` is slow
 QUARANTINE_S = 0.05  # length of a quarantine in tests; 2 s in production
 MAX_PING_DELAY = 10.0  # seconds in which a busy machine answers a ping or a write
 
@@ -64,6 +65,7 @@ def cache_runtime(
 
 @pytest.fixture
 def valkey_server(
+    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
     settings: Any,
     django_db_setup: None,  # noqa: ARG001 - the fixture django_db_setup creates the database
@@ -76,7 +78,7 @@ def valkey_server(
     shorten_delays(monkeypatch)
     with django_db_blocker.unblock():
         with valkey.running() as running:
-            use_redis(settings, running.url)
+            use_redis(settings, running.url, store_timeout(request))
             reset_cache()
             yield running
         settings.CACHES = _CACHES
@@ -86,11 +88,14 @@ def valkey_server(
 _CACHES = django_settings.CACHES
 
 
-def use_redis(settings: Any, url: str) -> CacheRuntime:
-    """Let the cache runtime use the server at a URL, with the time-outs of production; the server need not answer."""
-    options = redis_options.REDIS_OPTIONS | dict.fromkeys(
-        ("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), redis_options.TIMEOUT
-    )
+def store_timeout(request: pytest.FixtureRequest) -> float:
+    """Return the time-out of the store in a test: a short one only if the test lets the server hang or lose replies."""
+    return SHORT_TIMEOUT if request.node.get_closest_marker("short_timeouts") else ANSWER_WITHIN
+
+
+def use_redis(settings: Any, url: str, timeout: float = ANSWER_WITHIN) -> CacheRuntime:
+    """Let the cache runtime use the server at a URL, with a time-out in seconds; the server need not answer."""
+    options = redis_options.REDIS_OPTIONS | dict.fromkeys(("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), timeout)
     settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}}
     return runtime.use_configured_store(owns_cache=True)
 

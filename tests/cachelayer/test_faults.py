@@ -235,7 +235,13 @@ def _count_after_traffic(site: Site, fault: Fault) -> int:
     return events().get(fault.counter, 0)
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, id=name, marks=[pytest.mark.short_timeouts] if fault.inject is hung else [])
+        for name, fault in FAULTS.items()
+    ],
+)
 def test_the_api_returns_correct_data_and_the_fault_is_logged_and_counted(
     site: Site, valkey_server: Valkey, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -274,6 +280,7 @@ def site_of_hung_server(site: Site, valkey_server: Valkey) -> Iterator[Site]:
         yield site
 
 
+@pytest.mark.short_timeouts
 @pytest.mark.usefixtures("site_of_hung_server")
 def test_only_a_few_reads_wait_for_a_hung_server(site: Site) -> None:
     before = errors()
@@ -282,6 +289,7 @@ def test_only_a_few_reads_wait_for_a_hung_server(site: Site) -> None:
     assert errors() - before <= circuit_breaker.FAILURES
 
 
+@pytest.mark.short_timeouts
 def test_after_a_write_found_the_server_hung_the_next_writes_do_not_try_it(
     site_of_hung_server: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

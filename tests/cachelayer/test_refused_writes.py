@@ -1,6 +1,6 @@
 """While the server answers reads and accepts no writes, no process reads what was there before a committed write.
 
-Another process (`watcher.py`) reads all the time. Both processes have the time-outs and intervals of production.
+Another process (`watcher.py`) reads all the time. Both processes have the intervals of production.
 """
 
 import subprocess
@@ -24,7 +24,7 @@ from tests.conversations.rows import an_instance
 from tests.valkey import Valkey
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql, pytest.mark.short_timeouts]
 
 READS = 500  # reads to check after the write
 WRITES_PAUSE_MS = 1500

@@ -24,7 +24,7 @@ from cachelayer.models import Outbox
 from cachelayer.ops import statistics
 from cachelayer.runtime.runtime import get_runtime, runtime
 from conversations.models import ApiToken, Instance
-from tests.cachelayer.conftest import use_redis, wait_until_in_use
+from tests.cachelayer.conftest import SHORT_TIMEOUT, use_redis, wait_until_in_use
 from tests.cachelayer.gunicorn import PATIENCE, environment, request, serving
 from tests.cachelayer.test_faults import a_replica, unable_to_save
 from tests.conversations.rows import an_instance
@@ -141,6 +141,7 @@ def enter(fault: Any) -> Callable[[], None]:
 
 
 @pytest.mark.postgresql
+@pytest.mark.short_timeouts
 @pytest.mark.parametrize("begin_outage", [stopped, hung, loading, replica, disk_full])
 def test_a_server_process_starts_during_an_outage_and_uses_the_cache_after_it(
     valkey_server: Valkey,
@@ -150,7 +151,7 @@ def test_a_server_process_starts_during_an_outage_and_uses_the_cache_after_it(
 ) -> None:
     row = an_instance()
     end_outage = begin_outage(valkey_server, settings)
-    use_redis(settings, valkey_server.url)
+    use_redis(settings, valkey_server.url, SHORT_TIMEOUT)
     runtime = startup.start()
     (fatal,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert fatal.message.startswith("Cache FATAL: ")

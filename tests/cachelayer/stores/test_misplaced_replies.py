@@ -20,7 +20,7 @@ from cachelayer.stores.transport import RedisTransport
 from conversations.models import Contact
 from tests import valkey
 from tests.cachelayer import reply_proxy
-from tests.cachelayer.conftest import reset_cache, shorten_delays, use_redis, wait_until_in_use
+from tests.cachelayer.conftest import reset_cache, shorten_delays, store_timeout, use_redis, wait_until_in_use
 from tests.cachelayer.reply_proxy import ReplyProxy
 from tests.conversations.rows import a_contact, an_instance
 from tests.effort import effort
@@ -60,10 +60,10 @@ class Tamperer:
 
 
 @pytest.fixture
-def proxy(valkey_server: Valkey, settings: Any) -> Iterator[ReplyProxy]:
+def proxy(request: pytest.FixtureRequest, valkey_server: Valkey, settings: Any) -> Iterator[ReplyProxy]:
     """A proxy in front of the server, which the cache runtime of the test process uses."""
     with reply_proxy.running(valkey_server.url) as running:
-        use_redis(settings, running.url)
+        use_redis(settings, running.url, store_timeout(request))
         reset_cache()
         yield running
         running.tamper = None
@@ -122,11 +122,13 @@ def direct(proxy: ReplyProxy, valkey_server: Valkey, settings: Any) -> Store:  #
     return RedisStore("direct", prefix, "direct", namespaces, keys, lambda _tags: None, lambda _event: None)
 
 
+@pytest.mark.short_timeouts
 @pytest.mark.parametrize("seed", range(effort(1, 20)))
 def test_a_store_returns_no_reply_to_another_command(proxy: ReplyProxy, direct: Store, seed: int) -> None:
     assert fuzz_store(get_runtime().store, direct, proxy, random.Random(seed), rounds=300) > 50
 
 
+@pytest.mark.short_timeouts
 def test_without_the_echo_a_store_returns_replies_to_other_commands(
     proxy: ReplyProxy, direct: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +171,7 @@ def fuzz_rows(proxy: ReplyProxy, rng: random.Random, rounds: int) -> None:
             Contact.objects.get(pk=pk).save()
 
 
+@pytest.mark.short_timeouts
 @pytest.mark.postgresql  # writes during outages make the background threads use the database
 @pytest.mark.parametrize("seed", range(effort(1, 20)))
 def test_no_read_returns_the_data_of_another_key(proxy: ReplyProxy, seed: int) -> None:

@@ -13,12 +13,11 @@ from cachelayer.runtime.runtime import get_runtime
 from cachelayer.stores.base import StoreDown, StoreFull, StoreSlow
 from cachelayer.stores.redis import RedisStore
 from cachelayer.stores.transport import MAX_CONCURRENT, MAX_POSTED, RedisTransport, Script
-from tests.cachelayer.conftest import out_of_memory, use_redis
+from tests.cachelayer.conftest import out_of_memory, store_timeout, use_redis
 from tests.cachelayer.test_faults import a_replica
 from tests.valkey import Valkey
 from tests.waiting import wait_until
 
-PATIENCE = 60.0  # seconds
 ECHO = Script("return ARGV[1]")
 WRITE = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1])")
 WRITE_AGAIN = Script("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], 'again')")
@@ -32,7 +31,7 @@ def transport(request: pytest.FixtureRequest, valkey_server: Valkey, settings: A
             free_socket.bind(("127.0.0.1", 0))
             port = free_socket.getsockname()[1]
         valkey_server.client.config_set("port", port)
-        use_redis(settings, f"redis://127.0.0.1:{port}/0")
+        use_redis(settings, f"redis://127.0.0.1:{port}/0", store_timeout(request))
     store = get_runtime().store
     assert isinstance(store, RedisStore)
     yield RedisTransport(store._client, [ECHO, WRITE, WRITE_AGAIN], get_runtime().counters.count)  # noqa: SLF001 - the test needs the client of django-redis
@@ -95,6 +94,7 @@ def test_a_stopped_server_is_down_and_not_slow(transport: RedisTransport, valkey
     assert not isinstance(caught.value, StoreSlow)
 
 
+@pytest.mark.short_timeouts
 def test_a_paused_server_is_slow_and_its_late_replies_are_discarded(
     transport: RedisTransport, valkey_server: Valkey
 ) -> None:
@@ -110,12 +110,7 @@ def test_a_paused_server_is_slow_and_its_late_replies_are_discarded(
 
 
 def test_concurrent_commands_share_few_connections(transport: RedisTransport, valkey_server: Valkey) -> None:
-    """If each of 100 threads opened its own connection simultaneously, many threads would get no reply in time.
-
-    The test counts connections, so its time-outs are long: on a busy machine, few connections may be slow as well.
-    """
-    pool = transport._pool  # noqa: SLF001 - no public method changes the time-outs
-    pool.connection_kwargs |= dict.fromkeys(("socket_timeout", "socket_connect_timeout"), PATIENCE)
+    """If each of 100 threads opened its own connection simultaneously, many threads would get no reply in time."""
     thread_count, before = 100, valkey_server.client.info("stats")["total_connections_received"]
     barrier = threading.Barrier(thread_count)
 

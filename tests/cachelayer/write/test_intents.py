@@ -104,6 +104,7 @@ def test_the_tags_go_into_the_outbox_if_the_store_does_not_answer_at_the_end(
     assert name_of(row) == "new"
 
 
+@pytest.mark.short_timeouts
 def test_the_tags_go_into_the_outbox_if_nobody_hears_the_end_of_a_write_whose_intents_may_have_expired(
     valkey_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
