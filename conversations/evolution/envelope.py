@@ -81,6 +81,7 @@ def sent_order(envelope: Envelope) -> int:
     return envelope.host_ms or envelope.arrival_ms
 
 
+_SEPARATORS = re.compile(r"[._\-]+")  # between the words of an event's name
 LIVE = "2:"  # prefix of the clocks of `live_clock`
 ECHO = "00:"  # prefix of the clocks of `echo_clock`
 
@@ -131,7 +132,7 @@ def event_name(text: str) -> str:
     >>> event_name("GROUP_PARTICIPANTS_UPDATE")
     'group.participants.update'
     """
-    return re.sub(r"[._\-]+", ".", text.strip()).strip(".").lower()[:64]
+    return _SEPARATORS.sub(".", text.strip()).strip(".").lower()[:64]
 
 
 def parse_envelope(

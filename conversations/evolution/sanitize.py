@@ -21,7 +21,10 @@ MASK = "[redacted]"
 MAX_NAME_LENGTH = 1000  # characters; the names of WhatsApp's fields have about thirty
 MAX_DEPTH = 100  # levels of lists and objects; WhatsApp's messages have about fifteen
 _SPECIAL_FIELDS = SECRET_FIELDS | frozenset((*URL_FIELDS, REFERENCE))
-_SCALARS = (int, float, bool, type(None))
+_SCALARS = frozenset((int, float, bool, type(None)))
+_URL_USER = re.compile(r"//[^/@]*@")
+_known_names: set[str] = set()  # names without special handling, from earlier bodies
+MAX_KNOWN_NAMES, MAX_KNOWN_LENGTH = 2000, 1000  # names, and characters of an object's names
 
 
 def sanitize(value: Any, levels: int = MAX_DEPTH) -> Any:
@@ -75,19 +78,23 @@ def _has_plain_names(value: dict[str, Any]) -> bool:
 
     `_has_plain_names` must be fast, because thumbnails are JSON objects with thousands of members.
     """
+    if _known_names.issuperset(value):
+        return True
     # Only ASCII names are joined, because one emoji would quadruple the memory of all names.
-    return (
-        all(map(str.isascii, value))
-        and "\x00" not in "".join(value)
-        and _SPECIAL_FIELDS.isdisjoint(map(str.lower, value))
-    )
+    if not all(map(str.isascii, value)):
+        return False
+    names = "".join(value)
+    is_plain = "\x00" not in names and _SPECIAL_FIELDS.isdisjoint(map(str.lower, value))
+    if is_plain and len(names) <= MAX_KNOWN_LENGTH and len(_known_names) < MAX_KNOWN_NAMES:
+        _known_names.update(value)
+    return is_plain
 
 
 def _sanitize_member(name: str, value: Any, levels: int) -> Any:
     if name.lower() in SECRET_FIELDS:
         return value if value is None else MASK
     if name in URL_FIELDS and isinstance(value, str):
-        return _to_storable(re.sub(r"//[^/@]*@", "//", value.partition("?")[0]))
+        return _to_storable(_URL_USER.sub("//", value.partition("?")[0]))
     storable = sanitize(value, levels)
     return MASK if name == REFERENCE and is_media_name(storable) else storable
 

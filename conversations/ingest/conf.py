@@ -63,12 +63,18 @@ class Options:
         Raises:
             TypeError: the setting contains an unknown option.
         """
-        given: dict[str, Any] = getattr(settings, "INGEST", {})
-        old = {RENAMED[name]: value for name, value in given.items() if name in RENAMED}
-        for name in RENAMED.keys() & given.keys():
-            _warn_renamed(name)
-        current = {name: value for name, value in given.items() if name not in RENAMED}
-        return cls(**{name.lower(): value for name, value in (old | current).items()})
+        return _read(tuple(getattr(settings, "INGEST", {}).items()))
+
+
+@cache
+def _read(items: tuple[tuple[str, Any], ...]) -> Options:
+    """Convert the items of the setting, once for each process, because each webhook request reads the options."""
+    given = dict(items)
+    old = {RENAMED[name]: value for name, value in given.items() if name in RENAMED}
+    for name in RENAMED.keys() & given.keys():
+        _warn_renamed(name)
+    current = {name: value for name, value in given.items() if name not in RENAMED}
+    return Options(**{name.lower(): value for name, value in (old | current).items()})
 
 
 # Old option name → current option name. Old option names work in the current release only.

@@ -6,10 +6,9 @@ those of the API, still poll. A worker leaves the lock free between two rounds f
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 MAX_BATCH_EVENTS = 100
 MIN_PAUSE = 0.15  # seconds; SQLite polls a lock every 0.1 s, after the first polls
@@ -17,14 +16,10 @@ MIN_PAUSE = 0.15  # seconds; SQLite polls a lock every 0.1 s, after the first po
 _lock = threading.Lock()
 
 
-@contextmanager
-def serialized_writes() -> Iterator[None]:
+def serialized_writes() -> AbstractContextManager[object]:
     """Hold the process-wide SQLite write lock during the block; on PostgreSQL or inside a transaction, do nothing."""
-    if connection.vendor == "sqlite" and not connection.in_atomic_block:
-        with _lock:
-            yield
-    else:
-        yield
+    database = connections[DEFAULT_DB_ALIAS]
+    return _lock if database.vendor == "sqlite" and not database.in_atomic_block else nullcontext()
 
 
 def max_batch_size(configured: int) -> int:

@@ -1,13 +1,14 @@
 """Inserts rows into the inbox table; the rows of concurrent requests share one statement (see `group_commit`)."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from operator import itemgetter
 from typing import Any
 
 import psycopg
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from psycopg.adapt import Dumper
 
@@ -62,17 +63,19 @@ def write_rows(rows: Sequence[Row]) -> None:
     Django's connection health check is skipped, because its round trip costs as much as the insert.
     """
     rows = sorted({row[:2]: row for row in rows}.values(), key=_sort_key)
-    connection.health_check_done = True  # type: ignore[attr-defined]  # missing in django-stubs
+    database = connections[DEFAULT_DB_ALIAS]  # each use of `connection` would look it up again
+    database.health_check_done = True  # type: ignore[attr-defined]  # missing in django-stubs
+    is_large = _is_large(*map(_PAYLOAD_OF, rows))
     with sqlite_lock.serialized_writes():
         try:
-            _insert(rows)
+            _insert(database, rows, is_large=is_large)
         except (OperationalError, InterfaceError):
-            if connection.in_atomic_block or connection.is_usable():
+            if database.in_atomic_block or database.is_usable():
                 raise
-            connection.close()
-            _insert(rows)
-    if _is_large(*map(_PAYLOAD_OF, rows)) and not connection.in_atomic_block:
-        connection.close()  # it keeps the memory for the values of its last statements
+            database.close()
+            _insert(database, rows, is_large=is_large)
+    if is_large and not database.in_atomic_block:
+        database.close()  # it keeps the memory for the values of its last statements
 
 
 def replace_payload(pk: int, payload: str | bytearray) -> None:
@@ -81,78 +84,80 @@ def replace_payload(pk: int, payload: str | bytearray) -> None:
     Raises:
         DatabaseError, InterfaceError: the database rejects the statement.
     """
+    database = connections[DEFAULT_DB_ALIAS]
     table = WebhookEvent._meta.db_table  # noqa: SLF001 - Django documents _meta
-    values = f"payload = {_PAYLOAD[connection.vendor]}, size = %s, attempts = 0"
+    values = f"payload = {_PAYLOAD[database.vendor]}, size = %s, attempts = 0"
     sql = f"UPDATE {table} SET {values} WHERE id = %s AND outcome = 'stored'"  # noqa: S608 - names
     is_large = _is_large(payload)
-    with sqlite_lock.serialized_writes(), _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
+    with sqlite_lock.serialized_writes(), _cursor(database, is_large=is_large) as cursor:
         parameters: list[Any] = [payload, len(payload), pk]
         cursor.execute(sql, parameters)
-    if is_large and not connection.in_atomic_block:
-        connection.close()  # it keeps the memory for the values of its last statements
+    if is_large and not database.in_atomic_block:
+        database.close()  # it keeps the memory for the values of its last statements
 
 
 def _is_large(*payloads: str | bytearray) -> bool:
     return any(isinstance(payload, bytearray) for payload in payloads) or sum(map(len, payloads)) > LARGE
 
 
-@contextmanager
-def _unchecked(*, is_large: bool) -> Iterator[None]:
-    """Let SQLite not check whether a large payload is JSON, which takes up to four times the payload's memory.
-
-    A JSON encoder has written the payload, so the check would find nothing.
-    """
-    if not is_large or connection.vendor != "sqlite":
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA ignore_check_constraints = ON")
-        try:
-            yield
-        finally:
-            cursor.execute("PRAGMA ignore_check_constraints = OFF")
-
-
 def _sort_key(row: Row) -> tuple[Any, ...]:
     return row[_COLUMNS.index("part")], *row[:2]  # so that the parts of an import get ascending primary keys
 
 
-def _insert(rows: Sequence[Row]) -> None:
+def _insert(database: BaseDatabaseWrapper, rows: Sequence[Row], *, is_large: bool) -> None:
     """Insert new rows, and make existing rows due again if their outcome is failed or unknown.
 
     A single row is upserted directly, because a statement that locks only one row cannot deadlock.
     """
     if len(rows) == 1:
-        _execute(rows, _REQUEUE)
+        _execute(database, rows, _REQUEUE, is_large=is_large)
         return
-    if _execute(rows, _DO_NOTHING) == len(rows):
+    if _execute(database, rows, _DO_NOTHING, is_large=is_large) == len(rows):
         return
     instances, digests = {row[0] for row in rows}, {row[1] for row in rows}
     finished = WebhookEvent.objects.filter(instance__in=instances, digest__in=digests, outcome__in=_REQUEUED)
     keys = set(finished.values_list("instance", "digest"))
     if existing := [row for row in rows if row[:2] in keys]:
-        _execute(existing, _REQUEUE)
+        _execute(database, existing, _REQUEUE, is_large=is_large)
 
 
-def _execute(rows: Sequence[Row], action: str) -> int:
+def _execute(database: BaseDatabaseWrapper, rows: Sequence[Row], action: str, *, is_large: bool) -> int:
     """Insert rows with an ON CONFLICT action; return the number of rows that were written."""
-    is_large = _is_large(*map(_PAYLOAD_OF, rows))
-    with _unchecked(is_large=is_large), _cursor(is_large=is_large) as cursor:
-        cursor.execute(_statement(connection.vendor, len(rows), action), [value for row in rows for value in row])
+    with _cursor(database, is_large=is_large) as cursor:
+        cursor.execute(_statement(database.vendor, len(rows), action), [value for row in rows for value in row])
         return int(cursor.rowcount)
 
 
-def _cursor(*, is_large: bool) -> CursorWrapper:
-    """Return a cursor; for large rows on PostgreSQL, one that sends the values apart from the statement.
+def _cursor(database: BaseDatabaseWrapper, *, is_large: bool) -> AbstractContextManager[CursorWrapper]:
+    """Return a cursor, and for large payloads one that takes less memory."""
+    if not is_large:
+        return database.cursor()
+    return _separate_cursor(database) if database.vendor == "postgresql" else _unchecked_cursor(database)
+
+
+def _separate_cursor(database: BaseDatabaseWrapper) -> CursorWrapper:
+    """Return a cursor that sends the values apart from the statement.
 
     Django's cursor writes the values into the statement, so a payload is in memory once more for each step of that.
     """
-    if connection.vendor != "postgresql" or not is_large:
-        return connection.cursor()
-    connection.ensure_connection()
-    cursor = psycopg.Cursor(connection.connection)
+    database.ensure_connection()
+    cursor = psycopg.Cursor(database.connection)
     cursor.adapters.register_dumper(bytearray, _EncodedJson)
-    return CursorWrapper(cursor, connection)
+    return CursorWrapper(cursor, database)
+
+
+@contextmanager
+def _unchecked_cursor(database: BaseDatabaseWrapper) -> Iterator[CursorWrapper]:
+    """Let SQLite not check whether a large payload is JSON, which takes up to four times the payload's memory.
+
+    A JSON encoder has written the payload, so the check would find nothing.
+    """
+    with database.cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        try:
+            yield cursor
+        finally:
+            cursor.execute("PRAGMA ignore_check_constraints = OFF")
 
 
 class _EncodedJson(Dumper):

@@ -47,8 +47,10 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
     options, now = Options.read(), timezone.now()
     suffix, payload = sanitize(suffix), extract_media(instance, sanitize(body))
     name = event_name(payload, suffix)
-    due = event_policy.due_at(now, options.window, instance.pk) if event_policy.is_latest_state(name, payload) else now
-    times = [connection.ops.adapt_datetimefield_value(moment) for moment in (now, due)]
+    adapt = connection.ops.adapt_datetimefield_value
+    received = due = adapt(now)
+    if event_policy.is_latest_state(name, payload):
+        due = adapt(event_policy.due_at(now, options.window, instance.pk))
     dump = dump_of(payload)
     parts = event_policy.split(name, payload, options.chunk)
     count = len(parts)
@@ -60,7 +62,7 @@ def store_body(instance: Instance, body: object, *, suffix: str = "") -> list[st
         encoded = dump(parts.pop(0))
         # The digest covers the part's number, because two parts of one import may have equal contents.
         digest = _digest(suffix if count == 1 else f"{suffix} {part}/{count}", encoded)
-        event = request_id, name, encoded, *times, name in event_policy.HISTORY, part, count, len(encoded)
+        event = request_id, name, encoded, received, due, name in event_policy.HISTORY, part, count, len(encoded)
         rows.append((instance.pk, digest, *event))
     if isinstance(payload, dict | list):
         payload.clear()
@@ -79,6 +81,5 @@ def dump_of(payload: object) -> Callable[[Any], str | bytearray]:
     return encode if isinstance(payload, LargeDict) else _dump
 
 
-def _dump(payload: object) -> str:
-    """Return a payload as JSON in ASCII, because one emoji would quadruple the memory of a whole text."""
-    return json.dumps(payload, sort_keys=True)
+# JSON in ASCII, because one emoji would quadruple the memory of a whole text. A decoded body contains no cycles.
+_dump: Callable[[Any], str] = json.JSONEncoder(sort_keys=True, check_circular=False).encode

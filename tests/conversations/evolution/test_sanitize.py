@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conversations.evolution.large_json.errors import TooDeepError
 from conversations.evolution.large_json.texts import MAX_TEXT_LENGTH
 from conversations.evolution.media_names import media_name
-from conversations.evolution.sanitize import MASK, MAX_DEPTH, sanitize
+from conversations.evolution.sanitize import MASK, MAX_DEPTH, MAX_KNOWN_NAMES, sanitize
 
 NAME = media_name(1, "ab" * 32)
 
@@ -38,6 +38,18 @@ def test_the_name_of_a_stored_file_is_masked_wherever_a_sender_writes_it(name: s
 @pytest.mark.parametrize("value", ["nota.pdf", "", None, 7, ["a"], {"name": "a"}, "1/ab/abc"])
 def test_another_member_named_file_is_kept(value: object) -> None:
     assert sanitize({"file": value}) == {"file": value}
+
+
+def test_a_credential_is_masked_beside_names_that_were_seen_before() -> None:
+    assert sanitize({"id": "A", "data": "B"}) == {"id": "A", "data": "B"}
+    assert sanitize({"id": "A", "token": "B", "data": "C"}) == {"id": "A", "token": MASK, "data": "C"}
+
+
+def test_an_object_with_more_names_than_are_remembered_is_sanitized() -> None:
+    names = [f"name{number}" for number in range(MAX_KNOWN_NAMES + 10)]
+    for name in names:
+        sanitize({name: "A"})
+    assert sanitize({**dict.fromkeys(names, "A\x00"), "token": "B"}) == {**dict.fromkeys(names, "A"), "token": MASK}
 
 
 def test_a_credential_that_is_null_stays_null() -> None:
