@@ -96,11 +96,6 @@ LONGEST_RETRY = dt.timedelta(hours=1)
 MEDIA_LEASE = dt.timedelta(minutes=6)
 
 
-def is_due(moment: dt.datetime, now: dt.datetime, skew_limit: dt.timedelta) -> bool:
-    """Return whether a due time has passed, or is further ahead than a correct clock sets one."""
-    return moment <= now or moment > now + skew_limit
-
-
 def retry_after(attempts: int) -> dt.timedelta:
     """Return the delay before an event's next attempt, which doubles with each failed attempt up to `LONGEST_RETRY`.
 

@@ -18,6 +18,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from conversations.db.due_times import due
 from conversations.models import Alarm, AlarmMessage
 from conversations.monitoring.alarms import finding_of
 from conversations.monitoring.details import translate_detail
@@ -44,9 +45,9 @@ def send_due(channel: str) -> None:
         DatabaseError, InterfaceError: the database is unavailable.
     """
     now = timezone.now()
-    is_due = Q(attempts=0) | Q(due_at__lte=now) | Q(due_at__gt=now + SKEW_LIMIT)
-    due = AlarmMessage.objects.filter(is_due, channel=channel, sent_at=None, due_at__gt=now - KEPT)
-    messages = list(due.filter(attempts__lt=MAX_ATTEMPTS).select_related("alarm").order_by("pk")[:MAX_MESSAGES])
+    rows = AlarmMessage.objects.filter(channel=channel, sent_at=None, due_at__gt=now - KEPT)
+    rows = rows.filter(Q(attempts=0) | due("due_at", now, SKEW_LIMIT))
+    messages = list(rows.filter(attempts__lt=MAX_ATTEMPTS).select_related("alarm").order_by("pk")[:MAX_MESSAGES])
     if not messages:
         return
     for message in messages:  # before they are sent, so that a message that cannot be sent is not sent for ever

@@ -2,9 +2,9 @@
 
 import datetime as dt
 
-from django.db.models import Q
 from django.utils import timezone
 
+from conversations.db.due_times import due, is_due
 from conversations.models import EPOCH, Turn
 
 
@@ -20,7 +20,6 @@ def take(name: str, seconds: float) -> bool:
     next_at = Turn.objects.filter(name=name).values_list("next_at", flat=True).first()
     if next_at is None:
         Turn.objects.bulk_create([Turn(name=name, next_at=EPOCH)], ignore_conflicts=True)
-    elif now < next_at <= now + 2 * pause:
+    elif not is_due(next_at, now, 2 * pause):
         return False
-    is_due = Q(next_at__lte=now) | Q(next_at__gt=now + 2 * pause)
-    return bool(Turn.objects.filter(is_due, name=name).update(next_at=now + pause))
+    return bool(Turn.objects.filter(due("next_at", now, 2 * pause), name=name).update(next_at=now + pause))

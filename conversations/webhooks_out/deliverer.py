@@ -18,13 +18,14 @@ from django.utils import timezone
 
 from cachelayer import write_listeners
 from conversations.changes import log as change_log
+from conversations.db.due_times import is_due
 from conversations.models import WebhookSubscription
 from conversations.webhooks_out import signature
 from conversations.webhooks_out.claims import Claims
 from conversations.webhooks_out.delivering import Delivery, Pages, next_delivery, record, save_passed
 from conversations.webhooks_out.passed import Passed
 from conversations.webhooks_out.post import post
-from conversations.webhooks_out.retries import is_due
+from conversations.webhooks_out.retries import SKEW_LIMIT
 from logs.contexts import Context
 from logs.line_limit import line_limit
 
@@ -118,7 +119,8 @@ class Deliverer:
         now = timezone.now()
         for row in self._claimed:
             has_news = self._reached.get(row.pk) != (row.updated_at, self._news)
-            if row.pk not in self._tasks and (row.test_requested or (has_news and is_due(self._due[row.pk], now))):
+            may_start = has_news and is_due(self._due[row.pk], now, SKEW_LIMIT)
+            if row.pk not in self._tasks and (row.test_requested or may_start):
                 self._tasks[row.pk] = asyncio.ensure_future(self._deliver_safely(row))
 
     def _look(self) -> None:
@@ -141,7 +143,7 @@ class Deliverer:
             current = await self._in_thread(self._claims.own, row.pk)
             if current is None:
                 return
-            if not is_due(current.next_attempt_at, timezone.now()) and not current.test_requested:
+            if not is_due(current.next_attempt_at, timezone.now(), SKEW_LIMIT) and not current.test_requested:
                 self._due[row.pk] = current.next_attempt_at
                 return
             following = await self._in_thread(next_delivery, current, self._pages, self._passed.after(current))

@@ -43,11 +43,6 @@ class Next(NamedTuple):
     off_reason: str = ""
 
 
-def is_due(at: dt.datetime, now: dt.datetime) -> bool:
-    """Return whether the time of the next attempt has come, or is further ahead than a correct clock puts it."""
-    return at <= now or at > now + SKEW_LIMIT
-
-
 def after_failure(
     outcome: Outcome, failures: int, failing_since: dt.datetime, now: dt.datetime, variation: float
 ) -> Next:

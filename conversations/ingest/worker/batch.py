@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from django.db import connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
+from conversations.db import due_times
 from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import (
     ContactState,
@@ -26,7 +26,7 @@ from conversations.evolution.facts import (
 )
 from conversations.ingest import metrics, sqlite_lock
 from conversations.ingest.apply.apply import MAX_WEIGHT, apply
-from conversations.ingest.conf import MEDIA_LEASE, Options, is_due, retry_after
+from conversations.ingest.conf import MEDIA_LEASE, Options, retry_after
 from conversations.ingest.errors import is_transient_db_error, traceback_extra
 from conversations.ingest.event_policy import ACKNOWLEDGEMENT, LATEST_STATE, RATE_LIMITED
 from conversations.ingest.worker import left_media, parse
@@ -194,7 +194,7 @@ def _acquire_lease(instance_id: int, options: Options, *, ignore_schedule: bool)
     """Lock and return an instance's lease, or None if a worker holds the lease or the batch interval has not passed."""
     skips = connection.features.has_select_for_update_skip_locked
     lease = IngestLease.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
-    is_free = lease and (ignore_schedule or is_due(lease.next_at, timezone.now(), options.skew_limit))
+    is_free = lease and (ignore_schedule or due_times.is_due(lease.next_at, timezone.now(), options.skew_limit))
     return lease if is_free else None
 
 
@@ -219,7 +219,7 @@ def find_due_events(
     if ignore_schedule:
         due = stored.filter(attempts=0)
     else:
-        due = stored.filter(Q(due_at__lte=now) | Q(due_at__gt=now + options.skew_limit))
+        due = stored.filter(due_times.due("due_at", now, options.skew_limit))
     due = due.order_by("due_at", "id")
     size = max(1, int(share * sqlite_lock.max_batch_size(options.batch)))
     new, parts = (due.filter(is_history=is_history).values_list("pk", "size") for is_history in (False, True))

@@ -12,7 +12,8 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from conversations.ingest.conf import Options, is_due
+from conversations.db.due_times import is_due
+from conversations.ingest.conf import Options
 from conversations.models import EPOCH, IngestLease, WebhookEvent
 
 _FIND_DUE = """

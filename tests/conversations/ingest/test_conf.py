@@ -5,8 +5,9 @@ import datetime as dt
 import pytest
 from pytest_django import Settings
 
+from conversations.db.due_times import is_due
 from conversations.ingest import conf
-from conversations.ingest.conf import MEDIA_LEASE, Options, is_due, retry_after
+from conversations.ingest.conf import MEDIA_LEASE, Options, retry_after
 from logs.testing import capture
 
 
@@ -20,12 +21,6 @@ def test_retry_delays_grow_up_to_an_hour() -> None:
     assert delays[0] == dt.timedelta(seconds=2)
     assert delays == sorted(delays)
     assert delays[-1] == dt.timedelta(hours=1)
-
-
-def test_a_past_time_is_due_and_a_future_one_is_not() -> None:
-    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    assert is_due(now, now, Options().skew_limit)
-    assert not is_due(now + dt.timedelta(seconds=1), now, Options().skew_limit)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from conversations.api.outgoing_pages import OutgoingPages
+from conversations.db.due_times import is_due
 from conversations.models import DeliveryAttempt, WebhookSubscription
 from conversations.webhooks_out import signature
 from conversations.webhooks_out.claims import Claims
 from conversations.webhooks_out.delivering import Delivery, Nothing, next_delivery, record, save_passed
 from conversations.webhooks_out.post import post
-from conversations.webhooks_out.retries import is_due
+from conversations.webhooks_out.retries import SKEW_LIMIT
 from conversations.webhooks_out.selection import present_cursor
 from tests.conversations.changes.reading import settle
 from tests.conversations.webhooks_out.receiver import Receiver
@@ -30,7 +31,9 @@ def prepare(row: WebhookSubscription, claims: Claims) -> Delivery | None:
     """Return the next delivery of a subscription that is due and claimed."""
     settle()
     current = claims.own(row.pk)
-    if current is None or (not is_due(current.next_attempt_at, timezone.now()) and not current.test_requested):
+    if current is None:
+        return None
+    if not is_due(current.next_attempt_at, timezone.now(), SKEW_LIMIT) and not current.test_requested:
         return None
     following = next_delivery(current, OutgoingPages(), current.cursor)
     while isinstance(following, Nothing):
