@@ -1,5 +1,6 @@
 """Fixtures for tests of `cachelayer`: a runtime with an empty cache in use, and a Valkey server that can fail."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from cachelayer.stores.redis import RedisStore
 from cachelayer.write import intents
 from tests import valkey
 from tests.valkey import ANSWER_WITHIN, Valkey
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 SHORT_TIMEOUT = 0.25  # seconds after which the store of a test with the mark `short_timeouts` is slow
 QUARANTINE_S = 0.05  # length of a quarantine in tests; 2 s in production
@@ -96,8 +97,18 @@ def store_timeout(request: pytest.FixtureRequest) -> float:
 def use_redis(settings: Any, url: str, timeout: float = ANSWER_WITHIN) -> CacheRuntime:
     """Let the cache runtime use the server at a URL, with a time-out in seconds; the server need not answer."""
     options = redis_options.REDIS_OPTIONS | dict.fromkeys(("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"), timeout)
+    stop_threads()
     settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}}
     return runtime.use_configured_store(owns_cache=True)
+
+
+def stop_threads() -> None:
+    """Stop the background threads, and wait for those that write: they would count late replies for the next store."""
+    if runtime.threads is not None:
+        runtime.threads.stop()
+    for thread in threading.enumerate():
+        if thread.name in ("cachelayer-heartbeat", "cachelayer-recovery"):
+            thread.join(TIMEOUT)
 
 
 @contextmanager
@@ -115,6 +126,7 @@ def reset_cache() -> CacheRuntime:
     """Let the cache runtime use the configured store again, with an empty cache, new threads and counters at 0."""
     with suppress(StoreDown):
         get_runtime().store.read([], [GLOBAL_TAG])  # waits for commands that were sent without a reply
+    stop_threads()
     current = runtime.use_configured_store(owns_cache=True)
     if isinstance(current.store, RedisStore):
         wait_until(lambda: _try_to_empty(current))

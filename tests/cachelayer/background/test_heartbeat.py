@@ -10,6 +10,7 @@ from cachelayer.runtime.runtime import CacheRuntime, memory_store
 from cachelayer.stores.base import StoreSlow
 from conversations.models import Instance
 from logs.testing import capture
+from tests.cachelayer.conftest import stop_threads
 from tests.conversations.rows import an_instance
 from tests.waiting import StoppedClock, wait_until
 
@@ -50,6 +51,7 @@ def clock() -> Iterator[StoppedClock]:
 @pytest.fixture
 def fresh_runtime(cache_runtime: CacheRuntime) -> Iterator[CacheRuntime]:
     """The cache runtime of a process that has not used its store yet, and that has no background threads."""
+    stop_threads()
     cache_runtime.use_store(memory_store)
     cache_runtime.breaker.start(trusted_until=0.0)
     yield cache_runtime
