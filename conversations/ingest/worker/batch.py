@@ -9,11 +9,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from conversations.db import due_times
+from conversations.db.bulk import bulk_update
 from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import (
     ContactState,
@@ -45,6 +48,7 @@ _EVENT_FIELDS = (
     "instance", "name", "received_at", "request_id",
     "due_at", "attempts", "reason", "outcome", "finished_at", "is_history",
 )  # fmt: skip
+_Sizes = list[tuple[int, int]]  # primary keys of events, each with the size of its payload
 Outcome = WebhookEvent.Outcome
 log = Context.WEBHOOK.logger
 
@@ -72,11 +76,23 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         DatabaseError, InterfaceError: the database fails; the transaction is rolled back.
         Instance.DoesNotExist: the instance was deleted.
     """
-    if not IngestLease.objects.filter(pk=instance_id).exists():
-        _create_lease(instance_id)
+    try:
+        return _apply_batch(instance_id, options, ignore_schedule=ignore_schedule, share=share)
+    except IngestLease.DoesNotExist:  # a worker holds the lease, or the instance has none yet
+        if not _create_lease(instance_id):
+            return 0
+    return apply_due(instance_id, options, ignore_schedule=ignore_schedule, share=share)
+
+
+def _apply_batch(instance_id: int, options: Options, *, ignore_schedule: bool, share: float) -> int:
+    """Do the work of `apply_due`.
+
+    Raises:
+        IngestLease.DoesNotExist: a worker holds the lease, or the instance has none.
+    """
     with sqlite_lock.serialized_writes(), transaction.atomic():
-        lease = _acquire_lease(instance_id, options, ignore_schedule=ignore_schedule)
-        if lease is None:
+        lease = _lock_lease(instance_id)
+        if not ignore_schedule and not due_times.is_due(lease.next_at, timezone.now(), options.skew_limit):
             return 0
         instance = Instance.objects.lock(instance_id)
         events, leaves_more = find_due_events(instance, options, ignore_schedule=ignore_schedule, share=share)
@@ -89,7 +105,7 @@ def apply_due(instance_id: int, options: Options, *, ignore_schedule: bool = Fal
         # first.
         pause = dt.timedelta(seconds=0 if leaves_more else options.interval)
         lease.next_at = timezone.now() + (MEDIA_LEASE if unwritten else pause)
-        lease.save(update_fields=["next_at"])
+        bulk_update(connection, [lease], ["next_at"])
         metrics.add_to_totals({(instance.pk, name): count for name, count in counts.items()})
     if unwritten:
         _write_media(instance, unwritten[0], options)
@@ -190,18 +206,25 @@ def _parse(instance: Instance, event: WebhookEvent, own: OwnAddresses) -> Parsed
 
 
 # --- selecting events -------------------------------------------------------------------------------------------------
-def _acquire_lease(instance_id: int, options: Options, *, ignore_schedule: bool) -> IngestLease | None:
-    """Lock and return an instance's lease, or None if a worker holds the lease or the batch interval has not passed."""
+def _lock_lease(instance_id: int) -> IngestLease:
+    """Lock and return an instance's lease.
+
+    Raises:
+        IngestLease.DoesNotExist: a worker holds the lease, or the instance has none.
+    """
     skips = connection.features.has_select_for_update_skip_locked
-    lease = IngestLease.objects.select_for_update(skip_locked=skips).filter(pk=instance_id).first()
-    is_free = lease and (ignore_schedule or due_times.is_due(lease.next_at, timezone.now(), options.skew_limit))
-    return lease if is_free else None
+    return IngestLease.objects.select_for_update(skip_locked=skips).get(pk=instance_id)
 
 
-def _create_lease(instance_id: int) -> None:
-    """Create an instance's lease outside the batch's transaction, so that no other worker waits for the batch."""
-    existing = Instance.objects.filter(pk=instance_id).values_list("pk", flat=True)
-    IngestLease.objects.bulk_create([IngestLease(pk=pk, next_at=EPOCH) for pk in existing], ignore_conflicts=True)
+def _create_lease(instance_id: int) -> bool:
+    """Create an instance's lease; return False if it exists already, or if the instance does not.
+
+    This is outside the batch's transaction, so that no other worker waits for the batch.
+    """
+    if IngestLease.objects.filter(pk=instance_id).exists() or not Instance.objects.filter(pk=instance_id).exists():
+        return False
+    IngestLease.objects.bulk_create([IngestLease(pk=instance_id, next_at=EPOCH)], ignore_conflicts=True)
+    return True
 
 
 def find_due_events(
@@ -222,22 +245,31 @@ def find_due_events(
         due = stored.filter(due_times.due("due_at", now, options.skew_limit))
     due = due.order_by("due_at", "id")
     size = max(1, int(share * sqlite_lock.max_batch_size(options.batch)))
-    new, parts = (due.filter(is_history=is_history).values_list("pk", "size") for is_history in (False, True))
-    found, found_parts = list(new[: size + 1]), list(parts[:2])  # one more than there is room for
-    sizes = _limit_size(found[:size], int(share * MAX_BATCH_BYTES))
+    new, parts = _find_first(due, size + 1, 2)  # one more than there is room for
+    sizes = _limit_size(new[:size], int(share * MAX_BATCH_BYTES))
     if len(sizes) < size:
-        sizes |= dict(found_parts[:1])
-    return load_events(sizes, _EVENT_FIELDS), len(sizes) < len(found) + len(found_parts)
+        sizes |= dict(parts[:1])
+    return load_events(sizes, _EVENT_FIELDS), len(sizes) < len(new) + len(parts)
 
 
-def _limit_size(events: Iterable[tuple[int, int]], max_bytes: int) -> dict[int, int]:
+def _find_first(due: QuerySet[WebhookEvent], new_count: int, part_count: int) -> tuple[_Sizes, _Sizes]:
+    """Return the first new events and the first parts of imports, each with its size."""
+    limit = new_count + part_count - 1
+    rows = list(due.values_list("is_history", "pk", "size")[:limit])
+    new, parts = ([(pk, size) for is_history, pk, size in rows if is_history is kind] for kind in (False, True))
+    # One query finds all if few are due; otherwise it finds enough of one kind.
+    if len(rows) == limit and len(new) < new_count:
+        new = list(due.filter(is_history=False).values_list("pk", "size")[:new_count])
+    elif len(rows) == limit:
+        parts = list(due.filter(is_history=True).values_list("pk", "size")[:part_count])
+    return new[:new_count], parts[:part_count]
+
+
+def _limit_size(events: _Sizes, max_bytes: int) -> dict[int, int]:
     """Return the primary keys and the sizes of as many events as fit into `max_bytes`, but at least one."""
-    sizes: dict[int, int] = {}
-    for pk, size in events:
-        if sizes and sum(sizes.values()) + size > max_bytes:
-            break
-        sizes[pk] = size
-    return sizes
+    totals = accumulate(size for _, size in events)
+    fitting = takewhile(lambda total: total <= max_bytes, totals)
+    return dict(events[: max(1, len(list(fitting)))])
 
 
 # --- applying facts ---------------------------------------------------------------------------------------------------
