@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from conversations.evolution.coerce import EPOCH
 from conversations.models.change import Change
 
 MAX_SUBSCRIPTIONS = 100
@@ -125,6 +126,11 @@ class WebhookSubscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name or _('webhook')} {self.pk}"
+
+    @property
+    def due_at(self) -> dt.datetime:
+        """When the next attempt may start: at once if none has failed, whatever clock wrote the time down."""
+        return self.next_attempt_at if self.failures else EPOCH
 
     def replay(self, cursor: str) -> None:
         """Deliver again from a cursor on, and save."""

@@ -112,7 +112,7 @@ class Deliverer:
         if monotonic() >= self._renewed_at + RENEW_SECONDS:
             self._renewed_at = monotonic()
             self._claimed = await self._in_thread(self._claims.renew)
-            self._due = {row.pk: row.next_attempt_at for row in self._claimed}
+            self._due = {row.pk: row.due_at for row in self._claimed}
         if not self._claimed:
             return
         await self._in_thread(self._look)
@@ -143,8 +143,8 @@ class Deliverer:
             current = await self._in_thread(self._claims.own, row.pk)
             if current is None:
                 return
-            if not is_due(current.next_attempt_at, timezone.now(), SKEW_LIMIT) and not current.test_requested:
-                self._due[row.pk] = current.next_attempt_at
+            if not is_due(current.due_at, timezone.now(), SKEW_LIMIT) and not current.test_requested:
+                self._due[row.pk] = current.due_at
                 return
             following = await self._in_thread(next_delivery, current, self._pages, self._passed.after(current))
             if isinstance(following, Delivery):

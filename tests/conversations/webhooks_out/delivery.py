@@ -33,7 +33,7 @@ def prepare(row: WebhookSubscription, claims: Claims) -> Delivery | None:
     current = claims.own(row.pk)
     if current is None:
         return None
-    if not is_due(current.next_attempt_at, timezone.now(), SKEW_LIMIT) and not current.test_requested:
+    if not is_due(current.due_at, timezone.now(), SKEW_LIMIT) and not current.test_requested:
         return None
     following = next_delivery(current, OutgoingPages(), current.cursor)
     while isinstance(following, Nothing):

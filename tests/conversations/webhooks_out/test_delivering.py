@@ -282,6 +282,28 @@ def test_a_host_whose_clock_was_ahead_keeps_no_webhook(root: User, instance: Ins
     assert changes(receiver) == [("contact", "created", contact.pk)]
 
 
+def test_a_webhook_that_was_made_by_a_host_whose_clock_is_ahead_delivers_at_once(
+    root: User, instance: Instance, receiver: Receiver
+) -> None:
+    row = a_webhook(root, receiver, next_attempt_at=timezone.now() + dt.timedelta(hours=5))
+    contact = a_contact(instance)
+
+    deliver(row)
+
+    assert changes(receiver) == [("contact", "created", contact.pk)]
+
+
+def test_a_webhook_that_has_failed_waits_for_its_next_attempt(
+    root: User, instance: Instance, receiver: Receiver
+) -> None:
+    row = a_webhook(root, receiver, failures=1, next_attempt_at=timezone.now() + dt.timedelta(hours=5))
+    a_contact(instance)
+
+    deliver(row)
+
+    assert changes(receiver) == []
+
+
 def test_a_replay_during_a_delivery_is_not_lost(root: User, instance: Instance, receiver: Receiver) -> None:
     row = a_webhook(root, receiver)
     start = row.cursor
