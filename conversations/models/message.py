@@ -1,17 +1,19 @@
 """The model of a chat message, with the status, edits, reactions and poll votes that later events report."""
 
+import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from heapq import nsmallest
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import Q, QuerySet
 
 from cachelayer import Page
 from conversations.db.deletion import DB_CASCADE
 from conversations.db.parts import Parts
+from conversations.db.raw import run
 from conversations.evolution.status import FAILED
 from conversations.models.base import PAGE_SIZE, TimestampedModel, pk_of
 from conversations.models.contact import Contact
@@ -24,6 +26,15 @@ LATEST_FIRST = ("-timestamp", "-sent_order", "-key_id", "-id")
 OLDEST_FIRST = ("timestamp", "sent_order", "key_id", "id")
 MAX_SHOWN = 100  # reactions of a message, options of a poll, and voters of an option that are shown
 HAS_STATEMENTS = ~Q(reactions={}) | ~Q(poll_results={})
+# Returns each author of a reaction or a vote, of the messages that an inner query returns.
+_STATEMENTS = {
+    "postgresql": """SELECT author, row.id
+        FROM ({}) AS row CROSS JOIN jsonb_object_keys(row.reactions || row.poll_results) AS author
+        WHERE author = ANY(%s)""",
+    "sqlite": """SELECT author.key, row.id
+        FROM ({}) AS row CROSS JOIN json_each(json_patch(row.reactions, row.poll_results)) AS author
+        WHERE author.key IN (SELECT value FROM json_each(%s))""",
+}
 
 
 class MessageManager(InstanceScopedManager["Message"]):
@@ -80,11 +91,14 @@ class MessageManager(InstanceScopedManager["Message"]):
             condition &= Q(instance__in=Instance.objects.values("pk"))
         return self.rows_of(instances, condition, is_small=filters.is_small)
 
-    def with_statements_of(self, instance: Instance, authors: Collection[str]) -> QuerySet["Message"]:
-        """Return the messages with a reaction or a vote of one of the authors, see `Message.reactions`."""
-        names = list(authors)
-        is_author = Q(reactions__has_any_keys=names) | Q(poll_results__has_any_keys=names)
-        return self.filter(HAS_STATEMENTS, is_author, instance=instance)
+    def statements_of(self, instance: Instance, authors: Collection[str]) -> list[tuple[str, int]]:
+        """Return each author who reacted to or voted in a message, with the message's primary key, in any order.
+
+        All messages with reactions or votes are read once, however many authors there are; see `Message.reactions`.
+        """
+        rows = self.filter(HAS_STATEMENTS, instance=instance).values("id", "reactions", "poll_results")
+        vendor, names = connections[rows.db].vendor, list(authors)
+        return run(_STATEMENTS[vendor], rows, names if vendor == "postgresql" else json.dumps(names))
 
     def upsert(
         self, conversation: Conversation, key_id: str, *, from_me: bool, **fields: Any

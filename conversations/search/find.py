@@ -18,6 +18,7 @@ from cachelayer import Page, cache
 from conversations.db import page_bytes
 from conversations.db.keyset import after, cursor_at
 from conversations.db.page_bytes import MAX_PAGE_BYTES
+from conversations.db.raw import run
 from conversations.models import Contact, Conversation, Message
 from conversations.models.conversation import LATEST_FIRST as LATEST_CONVERSATION_FIRST
 from conversations.models.instance_scoped import Instances, InstanceScopedManager, instance_pks, scope
@@ -26,7 +27,7 @@ from conversations.search.buckets import bucket, span
 from conversations.search.folding import fold
 from conversations.search.lexemes import CONTACTS, GROUPS, MESSAGES, Index, Matches
 from conversations.search.query import Alternatives, Query
-from conversations.search.steps import Condition, Rows, in_steps, read_few, run
+from conversations.search.steps import Condition, Rows, in_steps, read_few
 
 SAMPLE = 200  # rows that tell how frequent a search is
 SAMPLE_CHARS = 1_000  # of each: folding the longest texts whole would take a second, in which other threads wait

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import EmptyResultSet
-from django.db import connections
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
+
+from conversations.db.raw import run
 
 # For each step: the number of matching rows that are sorted, and the number of rows that are read in order.
 STEPS = ((2_000, 5_000), (10_000, 10_000))
@@ -117,19 +117,6 @@ def _sort_all(rows: Rows, limit: int) -> list[int]:
         rows.every.filter(rows.shown, rows.matches()).values(*_names(rows.order))[:ALL],
     )
     return [pk for (pk,) in found]
-
-
-def run(sql: str, rows: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
-    """Run a query around the query of a queryset, whose place in `sql` is `{}`."""
-    connection = connections[rows.db]
-    try:
-        inner, parameters = rows.query.get_compiler(connection=connection).as_sql()
-    except EmptyResultSet:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(sql.format(inner), parameters)
-        rows_found: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows_found
 
 
 def _names(order: Sequence[str]) -> list[str]:

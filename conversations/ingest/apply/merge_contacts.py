@@ -1,12 +1,11 @@
 """Merges pairs of contacts whose addresses turn out to belong to one person, with all rows that refer to the contacts.
 
-The contact that was created first is kept. The other contact's rows are given to the kept contact. The direct
-conversations of both contacts are merged in the same transaction, so no reader sees a message twice or misses one.
+The second contact's rows are given to the first, which is kept. The direct conversations of both contacts are merged in
+the same transaction, so no reader sees a message twice or misses one.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -119,20 +118,23 @@ def _merge_messages(moved: Mapping[int, int]) -> None:
     )
 
 
-def _merge_memberships(pairs: Iterable[tuple[Contact, Contact]], changes: UnitOfWork) -> None:
-    found = Participant.objects.filter(contact__any_of=[contact.pk for pair in pairs for contact in pair])
-    by_contact: defaultdict[int, dict[int, Participant]] = defaultdict(dict)
-    for row in found:
-        by_contact[row.contact_id][row.conversation_id] = row
+def _merge_memberships(pairs: Collection[tuple[Contact, Contact]], changes: UnitOfWork) -> None:
+    new_contacts = {removed.pk: kept for kept, removed in pairs}
+    rows = list(Participant.objects.filter(contact__any_of=new_contacts))
+    # The kept contact may have many more memberships, which stay as they are.
+    known = Participant.objects.filter(
+        contact__any_of=[kept.pk for kept, _ in pairs], conversation__any_of={row.conversation_id for row in rows}
+    )
+    by_group = {(row.contact_id, row.conversation_id): row for row in known}
     lost = []
-    for kept, removed in pairs:
-        for conversation, row in by_contact[removed.pk].items():
-            existing = by_contact[kept.pk].get(conversation)
-            if existing is None:
-                row.contact = kept
-                changes.mark(row, {"contact"})
-                continue
-            lost.append(row)
-            if merge_rules.membership_order(row) > merge_rules.membership_order(existing):
-                changes.set(existing, role=row.role, is_present=row.is_present, clock=row.clock)
+    for row in rows:
+        kept = new_contacts[row.contact_id]
+        existing = by_group.get((kept.pk, row.conversation_id))
+        if existing is None:
+            row.contact = kept
+            changes.mark(row, {"contact"})
+            continue
+        lost.append(row)
+        if merge_rules.membership_order(row) > merge_rules.membership_order(existing):
+            changes.set(existing, role=row.role, is_present=row.is_present, clock=row.clock)
     Participant.objects.fast_bulk_delete(lost)

@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import nsmallest
 
+from django.db import connection
+
+from conversations.db import bulk
 from conversations.evolution import jid
 from conversations.evolution.envelope import OwnAddresses
 from conversations.evolution.facts import ME, InstanceState, OwnIdentity
 from conversations.ingest.apply import statements
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.models import Contact, ContactAddress, Instance, StateClock
+from conversations.models import Contact, ContactAddress, Instance, Message, StateClock
 from conversations.models.state_clock import contact_subject
 
 # An instance has one LID and few names. Of more, the first in alphabetical order stay, whatever the order of events,
@@ -50,18 +53,11 @@ def _forget(instance: Instance, keys: set[str], changes: UnitOfWork) -> None:
     subjects: dict[str, str] = {}
     for row in ContactAddress.objects.filter(instance=instance, key__in=keys).select_related("contact"):
         contact = row.contact
-        rows = ContactAddress.objects.filter(contact=contact).exclude(pk=row.pk) if contact is not None else ()
-        siblings = list(rows)
-        for sibling in siblings:
-            claims = {lid: times for lid, times in sibling.claims.items() if lid != row.jid}
-            if sibling.claims and not claims and contact is not None and sibling.jid != contact.jid:
-                sibling.delete()  # only the own LID united both numbers; this number gets a new contact
-            else:
-                sibling.claims = claims
-                sibling.save(update_fields=["claims"])
+        siblings = list(ContactAddress.objects.filter(contact=contact).exclude(pk=row.pk)) if contact else []
         if contact is None:
             row.delete()
         elif siblings:
+            _take_back_claims(row.jid, contact, siblings)
             row.delete()
             changes.set(contact, lid="")
         else:
@@ -69,7 +65,19 @@ def _forget(instance: Instance, keys: set[str], changes: UnitOfWork) -> None:
             if not _is_used(contact):
                 contact.delete()
     changes.save()
-    statements.replace_subjects(instance, subjects)
+    if subjects:
+        statements.replace_subjects(Message.objects.statements_of(instance, subjects), subjects)
+
+
+def _take_back_claims(lid: str, contact: Contact, addresses: Iterable[ContactAddress]) -> None:
+    """Remove the claims of an own LID, and the numbers which nothing else united; these get new contacts."""
+    changed: list[ContactAddress] = []
+    removed: list[ContactAddress] = []
+    for row in addresses:
+        if row.claims.pop(lid, None) is not None:
+            (changed if row.claims or row.jid == contact.jid else removed).append(row)
+    bulk.bulk_update(connection, changed, ["claims"])
+    ContactAddress.objects.filter(pk__any_of=[row.pk for row in removed]).delete()
 
 
 def _is_used(contact: Contact) -> bool:

@@ -8,10 +8,11 @@ from conversations.ingest.apply import merge_contacts, statements
 from conversations.ingest.apply.address_batch import AddressBatch
 from conversations.ingest.apply.address_fields import address_fields, set_address_fields
 from conversations.ingest.apply.contact_index import ContactIndex
+from conversations.ingest.apply.contact_sizes import contact_sizes
 from conversations.ingest.apply.identities import Identities
 from conversations.ingest.apply.union_find import AddressGroup, group_addresses
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.models import Contact, ContactAddress, Conversation, Instance
+from conversations.models import Contact, ContactAddress, Conversation, Instance, Message
 
 
 def resolve_contacts(
@@ -72,29 +73,34 @@ def _release(batch: AddressBatch, changes: UnitOfWork) -> None:
 
 
 def _merge_groups(instance: Instance, index: ContactIndex, groups: list[AddressGroup], batch: AddressBatch) -> None:
-    """Merge all contacts of each address group into the group's contact that was created first."""
+    """Merge all contacts of each address group into the contact with the most rows, or else the one created first."""
+    if not groups:
+        return
+    every = [pk for group in groups for pk in group.contacts]
+    made = Message.objects.statements_of(instance, [str(pk) for pk in every])
+    sizes = contact_sizes(every, made)
     by_pk = {contact.pk: contact for contact in index.contacts.values()}
     keys_of: defaultdict[int, list[str]] = defaultdict(list)  # by contact
     for key, contact in index.contacts.items():
         keys_of[contact.pk].append(key)
     subjects: dict[str, str] = {}
-    chains = [[by_pk[pk] for pk in sorted(group.contacts)] for group in groups]
+    chains = [[by_pk[pk] for pk in sorted(group.contacts, key=lambda pk: (-sizes[pk], pk))] for group in groups]
     all_kept = {chain[0].pk: chain[0] for chain in chains}
     for kept, *removed in chains:
         for contact in removed:
             index.contacts |= dict.fromkeys(keys_of[contact.pk], kept)
             subjects[str(contact.pk)] = str(kept.pk)
+    statements.replace_subjects(made, subjects)
     # Neighbours are merged, then those that were kept, and so on: thousands of contacts take a dozen rounds.
     while pairs := [pair for chain in chains for pair in zip(chain[::2], chain[1::2], strict=False)]:
         merge_contacts.merge_contacts(instance, pairs)
         chains = [chain[::2] for chain in chains]
-    addresses = ContactAddress.objects.filter(contact__any_of=all_kept) if all_kept else ContactAddress.objects.none()
+    addresses = ContactAddress.objects.filter(contact__any_of=all_kept)
     for pk, key in addresses.values_list("contact", "key"):
         index.new_keys.add(key)
         if key not in batch.moved:
             index.contacts[key] = all_kept[pk]
     index.renamed |= set(all_kept.values())
-    statements.replace_subjects(instance, subjects)
 
 
 def _create_contacts(instance: Instance, index: ContactIndex, groups: list[AddressGroup], batch: AddressBatch) -> None:

@@ -124,7 +124,7 @@ LOOKUPS: list[tuple[str, Callable[[Instance], object]]] = [
     ("message_thread", lambda instance: thread.newest(a_long_thread(instance))),
     ("message_thread", lambda instance: around_the_middle(a_long_thread(instance))),
     ("message_identity", lambda instance: quoted_message(a_long_thread(instance))),
-    ("message_with_statements", lambda instance: list(Message.objects.with_statements_of(instance, ["1"]))),
+    ("message_with_statements", lambda instance: Message.objects.statements_of(instance, ["1"])),
 ]
 
 

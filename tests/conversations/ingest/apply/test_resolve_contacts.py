@@ -1,9 +1,11 @@
 """An address belongs to one contact; contacts whose addresses belong to one person are merged."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models.signals import post_init
 
 from conversations.evolution import jid
 from conversations.evolution.facts import SamePerson
@@ -15,7 +17,8 @@ from conversations.ingest.apply.identities import Identities
 from conversations.ingest.apply.merge_contacts import merge_contacts
 from conversations.ingest.apply.resolve_contacts import resolve_contacts
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.models import Contact, ContactAddress, Conversation, Instance, Message, Participant
+from conversations.models import Change, Contact, ContactAddress, Conversation, Instance, Message, Participant
+from tests.conversations.rows import a_chat, a_group, a_message
 
 PHONE, LID, SHORT_PHONE = "5521987654321@s.whatsapp.net", "204857316940182@lid", "552187654321@s.whatsapp.net"
 OTHER = "5531991234567@s.whatsapp.net"
@@ -107,6 +110,69 @@ def test_contacts_that_turn_out_to_be_one_person_are_merged_into_the_older_one(i
     assert Contact.objects.get() == older == index.get(address(PHONE)) == index.get(address(LID))
     assert shown() == [(PHONE, "5521987654321", "204857316940182")]
     assert index.new_keys == {address(PHONE).key, address(LID).key}
+
+
+STATEMENT = {"emoji": "👍", "options": [], "who": "x", "at": 1}
+ROWS: dict[str, Callable[[Conversation, Contact], object]] = {
+    "messages": lambda group, contact: a_message(group, sender=contact),
+    "conversation": lambda group, contact: a_message(a_chat(group.instance, contact=contact)),
+    "memberships": lambda group, contact: Participant.objects.create(conversation=group, contact=contact, clock="1"),
+    "reactions": lambda group, contact: a_message(group, reactions={str(contact.pk): STATEMENT}),
+    "votes": lambda group, contact: a_message(group, poll_results={str(contact.pk): STATEMENT}),
+}
+
+
+@pytest.mark.parametrize("create", ROWS.values(), ids=list(ROWS))
+def test_a_contact_with_many_rows_is_kept_however_often_older_contacts_are_merged_with_it(
+    instance: Instance, create: Callable[[Conversation, Contact], object]
+) -> None:
+    """Else each merge would write all of its rows; the change log has a line for each row that a merge writes."""
+    phones = [f"55219876543{n:02}@s.whatsapp.net" for n in range(5)]
+    for phone in phones:
+        resolve(instance, phone)
+    contact = resolve(instance, LID).get(address(LID))
+    create(a_group(instance), contact)
+    Change.objects.all().delete()
+    for phone in reversed(phones):
+        resolve(instance, aliases=((phone, LID),))
+    assert Contact.objects.get() == contact
+    assert not Change.objects.filter(resource__in=["message", "participants"]).exists()
+
+
+def test_of_several_contacts_in_one_batch_the_one_with_the_most_rows_is_kept(instance: Instance) -> None:
+    contacts = [resolve(instance, jid).get(address(jid)) for jid in (PHONE, OTHER, LID)]
+    group = a_group(instance)
+    for contact, count in zip(contacts, (1, 2, 0), strict=True):
+        for _ in range(count):
+            a_message(group, sender=contact)
+    Change.objects.all().delete()
+    index = resolve(instance, aliases=((PHONE, LID), (OTHER, LID)))
+    assert {contact.pk for contact in index.contacts.values()} == {contacts[1].pk}
+    assert Message.objects.filter(sender=contacts[1]).count() == 3
+    assert Change.objects.filter(resource="message").count() == 1
+
+
+def test_merging_loads_the_memberships_of_the_contact_with_fewer(instance: Instance) -> None:
+    contact = resolve(instance, LID).get(address(LID))
+    other = resolve(instance, PHONE).get(address(PHONE))
+    groups = [a_group(instance) for _ in range(5)]
+    for group in groups:
+        Participant.objects.create(conversation=group, contact=contact, clock="1")
+    Participant.objects.create(conversation=groups[0], contact=other, clock="2")
+    loaded: list[int] = []
+
+    def record(instance: Participant, **_: object) -> None:
+        loaded.append(instance.conversation_id)
+
+    post_init.connect(record, sender=Participant)
+    try:
+        resolve(instance, aliases=((PHONE, LID),))
+    finally:
+        post_init.disconnect(record, sender=Participant)
+    assert loaded == [groups[0].pk] * 2
+    assert list(Participant.objects.filter(clock="2").values_list("contact", "conversation")) == [
+        (contact.pk, groups[0].pk)
+    ]
 
 
 def test_aliases_in_one_batch_are_transitive(instance: Instance) -> None:
