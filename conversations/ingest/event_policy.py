@@ -52,13 +52,15 @@ REPEATED = frozenset(
         "progress",
     }
 )
-# Events whose records name persons, and the field that does. Each person is as much work as a record.
+# Events whose records name persons, and the field that does. Each person is as much work as a record. The results of a
+# poll name the voters of each option.
 PERSONS = {
     "groups.upsert": "participants",
     "groups.update": "participants",
     "group.update": "participants",
     "group.participants.update": "participants",
     "presence.update": "presences",
+    **dict.fromkeys(("messages.upsert", "messages.set", "messages.update", "send.message"), "pollUpdates"),
 }
 MAX_REPEATED_LENGTH = 255  # characters, as in the columns of names and server URLs
 MAX_PARTS = 500  # maximum parts of one webhook body, all of which one INSERT statement contains
@@ -112,7 +114,8 @@ def split(name: str, body: object, chunk: int) -> list[Any]:
     if not isinstance(body, dict) or not isinstance(data, list | LargeList):
         return [body]
     field = PERSONS.get(name)
-    weights = [1 + _count_persons(record, field) for record in data] if field else [1] * len(data)
+    found = data.containing(field) if isinstance(data, LargeList) and field else data
+    weights = [1 + _count_persons(record, field) for record in found] if field else [1] * len(data)
     step = max(chunk, -(-sum(weights) // MAX_PARTS))
     numbers = (before // step for before in accumulate(weights[:-1], initial=0))
     ends = list(accumulate(len(list(records)) for _, records in groupby(numbers)))
@@ -125,8 +128,16 @@ def split(name: str, body: object, chunk: int) -> list[Any]:
 
 
 def _count_persons(record: object, field: str) -> int:
+    """Return how many persons a record names in a field: its members, or the voters of the options that it lists."""
     persons = record.get(field) if isinstance(record, dict) else None
-    return len(persons) if isinstance(persons, dict | list) else 0
+    if isinstance(persons, dict):
+        return len(persons)
+    return sum(map(_count_voters, persons)) if isinstance(persons, list) else 0
+
+
+def _count_voters(person: object) -> int:
+    voters = person.get("voters") if isinstance(person, dict) else None
+    return len(voters) if isinstance(voters, list) else 1
 
 
 def _is_short(value: object) -> bool:

@@ -31,6 +31,14 @@ class LargeList:
         """Yield the items as they were received."""
         return map(self._decode, self._items)
 
+    def containing(self, name: str) -> Iterator[Any]:
+        """Yield the items as they were received, but None instead of those whose JSON does not contain `name`."""
+        marks = name.encode(), rb"\u"  # an escape could hide the name
+        return (
+            None if isinstance(item, bytes) and not any(mark in item for mark in marks) else self._decode(item)
+            for item in self._items
+        )
+
     def change(self, function: Callable[[Any], Any]) -> None:
         """Change each item by a function when the item is taken."""
         self._changes = (*self._changes, function)

@@ -1,10 +1,13 @@
 """Only latest-state events are debounced, debounce windows end on time, and history imports are split into parts."""
 
 import datetime as dt
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from conversations.evolution.large_json.values import LargeList
 from conversations.ingest import event_policy
 
 
@@ -89,7 +92,18 @@ def test_persons_count_like_records(name: str, field: str, persons: Any) -> None
     body = {"data": [small, large, large, small, small, small, "none"]}
     parts = [part["data"] for part in event_policy.split(name, body, 10)]
     assert parts == [[small, large], [large], [small, small, small, "none"]]
-    assert event_policy.split("messages.upsert", body, 10) == [body]
+    assert event_policy.split("labels.edit", body, 10) == [body]
+
+
+@pytest.mark.parametrize("name", ["messages.upsert", "messages.set", "messages.update", "send.message"])
+@pytest.mark.parametrize("encode", [bytes, lambda text: text.replace(b"pollUpdates", rb"poll\u0055pdates")])
+def test_the_voters_of_polls_count_like_records(name: str, encode: Callable[[bytes], bytes]) -> None:
+    poll = {"pollUpdates": [{"name": "yes", "voters": list(range(6))}, {"name": "no", "voters": [1, 2, 3]}, {}]}
+    data = [{}, poll, poll, {}, {}, {}, "none", {"pollUpdates": "none"}]
+    parts = [part["data"] for part in event_policy.split(name, {"data": data}, 10)]
+    assert parts == [data[:2], data[2:3], data[3:]]
+    encoded = LargeList(json.JSONDecoder(), [encode(json.dumps(record).encode()) for record in data])
+    assert [list(part["data"]) for part in event_policy.split(name, {"data": encoded}, 10)] == parts
 
 
 def test_parts_with_many_persons_have_a_limited_number(monkeypatch: pytest.MonkeyPatch) -> None:
