@@ -35,7 +35,15 @@ POLL = {
 
 # kind of message → member of `details` → type
 BY_KIND: dict[str, dict[str, Schema]] = {
-    "text": {"matched_text": TEXT, "title": TEXT, "description": TEXT, "submessages": OBJECTS},
+    "text": {
+        "matched_text": TEXT,
+        "title": TEXT,
+        "description": TEXT,
+        "submessages": OBJECTS,
+        "embedded_music": OBJECT,
+        "song_uri": TEXT,
+        "artwork_uri": TEXT,
+    },
     "contact": {"vcard": TEXT},
     "contacts": {"contacts": OBJECTS},
     "location": {**PLACE, "address": TEXT, "url": TEXT, "comment": TEXT, "is_live": FLAG},

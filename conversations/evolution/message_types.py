@@ -90,6 +90,7 @@ _CHANNEL_INVITE = _text(
 _ANSWER = MessageType(MessageClass.TEXT, "text", ("text",), answers="key")
 _CONTACT = MessageType(MessageClass.TEXT, "contact", details=("vcard",), read_text=contact_name)
 _LIST = _business("list", "title", "description", "*", reader=CHOICES)
+_PAYMENT_REMINDER = _business("payment", "description", "*", reader=payment("reminder"))
 _BUTTONS = _business("buttons", "contentText", "description", "body", "text", "title", "*", reader=CHOICES)
 
 PROTOCOL: dict[str, MessageType] = {
@@ -239,14 +240,24 @@ PROTOCOL: dict[str, MessageType] = {
 LATER: dict[str, MessageType] = {
     "eventInviteMessage": _business("event", "eventTitle", "caption", reader=EVENT_INVITATION),
     "splitPaymentMessage": _business("payment", "description", reader=payment("split")),
-    "paymentReminderMessage": _business("payment", "*", reader=payment("reminder")),
+    "paymentReminderMessage": _PAYMENT_REMINDER,
+    "p2PPaymentReminderNotification": _PAYMENT_REMINDER,  # the first name of the same field
+    "musicMessage": _text("text", "embeddedMusic.*", "*", details=("embeddedMusic", "songUri", "artworkUri")),
     "groupRootKeyShare": SIGNAL,
+    "rootSecretDistributeMessage": SIGNAL,
+    "splitPaymentUpdateMessage": SIGNAL,  # somebody has paid their share
+    "statusLinkPreviewMetadata": SIGNAL,
     "pollAddOptionMessage": SIGNAL,
     "conditionalRevealMessage": SIGNAL,  # encrypted until its time comes
     "spoilerMessage": WRAPPER,
     "newsletterAdminProfileMessage": WRAPPER,
     "newsletterAdminProfileMessageV2": WRAPPER,
     "newsletterAdminProfileStatusMessage": WRAPPER,
+    "newsletterScheduledMessage": WRAPPER,
+    "botPlatformRegistrationSuccessMessage": WRAPPER,
+    "botGroupParticipantMessage": WRAPPER,
+    "acp2SettingMessage": WRAPPER,
+    "audioStickerMessage": WRAPPER,
 }
 
 CHANNELS: dict[str, MessageType] = {
@@ -268,6 +279,8 @@ COMPANIONS = frozenset(
         "senderKeyDistributionMessage",
         "fastRatchetKeySenderKeyDistributionMessage",
         "groupRootKeyShare",
+        "rootSecretDistributeMessage",
+        "statusLinkPreviewMetadata",
     }
 )
 
