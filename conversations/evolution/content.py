@@ -226,12 +226,13 @@ def _describe(key: str, fields: Json) -> MessageType:
 
 
 def quoted_text(message: object) -> str:
-    """Return the text of a quoted chat message, or the kind in brackets (`[image]`) if the message has no text."""
+    """Return the text of a quoted chat message; without a text, the name of the document or the kind (`[image]`)."""
     if not isinstance(message, dict) or not message:
         return ""
     content = parse_content(message)
     kind = content.kind or (content.cls if content.cls is MessageClass.CALL else content.key)
-    return content.text or f"[{kind}]"
+    file_name = content.media.get("file_name") if kind == "document" else ""
+    return content.text or file_name or f"[{kind}]"
 
 
 def _key_and_body(unwrapped: Unwrapped, message_type: str) -> tuple[str, Any]:
