@@ -25,7 +25,12 @@ from conversations.evolution.facts import (
 from conversations.evolution.keys import MessageKey, parse_key
 from conversations.evolution.marking import mark as _
 from conversations.evolution.names import usable_name
-from conversations.evolution.updates import UpdateContext, parse_call_edit, parse_protocol_message
+from conversations.evolution.updates import (
+    UpdateContext,
+    is_unique_key_id,
+    parse_call_edit,
+    parse_protocol_message,
+)
 from conversations.evolution.votes import parse_poll_results, parse_reaction, parse_vote
 
 MAX_SUBJECT_LENGTH = 128  # maximum length of `MessageUpdate.subject`
@@ -103,7 +108,7 @@ def _message_copy(  # noqa: PLR0913 - each argument is a part of one record
 ) -> MessageCopy:
     context = parse_context(record, content, key.chat)
     shown: dict[str, Any] = {
-        "sender_name": usable_name(record.get("pushName")),
+        "sender_name": _author_name(record, key),
         "source": _source(record.get("source")),
         "kind": "supplement" if context.is_supplement else content.kind,
         "text": content.text,
@@ -150,6 +155,15 @@ def precedence(shown: Json, ms: int, *, missing: int = 0) -> str:
     filled = min(len([value for value in values if value not in ("", None, {}, [])]), 99)
     digest = hashlib.sha256(coerce.canonical_json(shown).encode()).hexdigest()
     return f"{missing}{ms:014d}{99 - filled:02d}{digest[:16]}"
+
+
+def _author_name(record: Json, key: MessageKey) -> str:
+    """Return the name of a message's author.
+
+    It is "" for what the instance has sent with the Cloud API: there, `pushName` is the name of the customer.
+    """
+    is_customers = key.from_me and is_unique_key_id(key.key_id)
+    return "" if is_customers else usable_name(record.get("pushName"))
 
 
 def _sender_name(copy: MessageCopy, envelope: Envelope) -> Iterator[Fact]:

@@ -337,6 +337,15 @@ def test_evolutions_own_channel_never_gives_a_contact_the_instances_name(first: 
     assert names(rows) == {PHONE: "Cliente" if first else ""}
 
 
+def test_a_message_sent_on_the_phone_of_a_cloud_number_has_the_name_of_the_customer() -> None:
+    bodies = [text("wamid.1", PHONE, from_me=True, pushName="Cliente"), contact(PHONE, "Cliente")]
+    for body in bodies:
+        del body["sender"]  # as the Cloud API's channel sends them
+    rows = apply_in_every_order(*bodies)
+    assert (names(rows), rows["instance"][0]["own_names"]) == ({PHONE: "Cliente"}, [])
+    assert [row["sender_name"] for row in rows["messages"]] == [""]
+
+
 def test_a_contact_may_have_the_same_name_as_the_instance() -> None:
     rows = apply_in_every_order(
         text("E1", PHONE, pushName="Ana"), text("E2", PHONE, from_me=True, pushName="Ana"), contact(PHONE, "Ana")
