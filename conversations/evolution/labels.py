@@ -8,6 +8,8 @@ from conversations.evolution.envelope import Envelope, live_clock
 from conversations.evolution.facts import ConversationState, Fact, InstanceState
 from conversations.evolution.marking import mark as _
 
+MAX_NAME_CHARS = 100  # of a label; each read of an instance reads the names of all its labels
+
 
 def parse_label(raw: object, envelope: Envelope) -> Iterator[Fact]:
     """Yield the facts parsed from `labels.edit`: a label's name and color, and whether the label was deleted.
@@ -20,7 +22,7 @@ def parse_label(raw: object, envelope: Envelope) -> Iterator[Fact]:
     if not label_id:
         raise UnknownShapeError(_("the label has no id"))
     value = {
-        "name": coerce.text(edit.get("name"), 255),
+        "name": coerce.text(edit.get("name"), MAX_NAME_CHARS),
         "color": coerce.int32(edit.get("color")),
         "deleted": edit.get("deleted") is True,
     }

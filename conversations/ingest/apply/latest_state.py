@@ -22,7 +22,7 @@ StatefulRow = Instance | Contact | Conversation
 # Labels kept of an instance or a conversation, with those that were deleted or detached; WhatsApp permits 20. Of more,
 # the first in alphabetical order stay, whatever the order of events, because each webhook request reads the instance's
 # row, and each new label writes all labels of its row.
-MAX_KEPT_LABELS = 500
+MAX_KEPT_LABELS = 200
 
 
 def subject_for(row: StatefulRow) -> str:

@@ -16,6 +16,12 @@ def test_an_edited_label_is_a_value_of_the_instance() -> None:
     assert list(parse_label(raw, envelope())) == [InstanceState({"label:7": value}, LIVE)]
 
 
+def test_a_long_name_of_a_label_is_cut() -> None:
+    (fact,) = parse_label({"id": "7", "name": 300 * "\N{GRINNING FACE}"}, envelope())
+    assert isinstance(fact, InstanceState)
+    assert fact.values["label:7"]["name"] == 100 * "\N{GRINNING FACE}"
+
+
 @pytest.mark.parametrize(("action", "has_label"), [("add", True), ("remove", False)])
 def test_an_association_adds_or_removes_a_label(action: str, has_label: bool) -> None:  # noqa: FBT001 - pytest passes the argument by keyword
     raw = {"chatId": PHONE, "labelId": "7", "type": action}
