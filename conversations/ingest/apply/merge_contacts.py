@@ -5,11 +5,11 @@ the same transaction, so no reader sees a message twice or misses one.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BigIntegerField, Func, TextField, Value
+from django.db.models import BigIntegerField, Func, Q, TextField, Value
 from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
@@ -22,8 +22,8 @@ from conversations.models.conversation_changes import marked_fields
 from conversations.models.state_clock import direct_subject
 
 CONTACT_VALUES = ("custom_name", "saved_name", "push_name", "picture_url", "presence", "last_seen_at")
-# Maximum pairs of conversations that are merged together, because their common messages are in memory together.
-_MAX_CHATS = 100
+_MAX_CHATS = 100  # maximum pairs of conversations that are merged together
+_MAX_KEY_IDS = 500  # of messages in both conversations of a pair that are in memory together
 _Chats = tuple[Conversation, Conversation]  # the kept one, and the removed one
 
 
@@ -101,11 +101,23 @@ def _merge_messages(moved: Mapping[int, int]) -> None:
     """
     kept_messages = Message.objects.filter(conversation__any_of=moved.values())
     removed_messages = Message.objects.filter(conversation__any_of=moved)
-    in_both = kept_messages.filter(key_id__in=removed_messages.values("key_id"))
-    by_key = {(row.conversation_id, row.key_id, row.from_me): row for row in in_both}
+    in_both = removed_messages.filter(key_id__in=kept_messages.values("key_id"))
+    key_ids = sorted(set(in_both.values_list("key_id", flat=True)))
+    duplicates: list[int] = []
+    for start in range(0, len(key_ids), _MAX_KEY_IDS):
+        has_key = Q(key_id__any_of=key_ids[start : start + _MAX_KEY_IDS])
+        duplicates += _merge_duplicates(kept_messages.filter(has_key), removed_messages.filter(has_key), moved)
+    removed_messages.exclude(pk__any_of=duplicates).update(
+        conversation=_Moved("conversation_id", moved), updated_at=timezone.now()
+    )
+
+
+def _merge_duplicates(kept: Iterable[Message], removed: Iterable[Message], moved: Mapping[int, int]) -> list[int]:
+    """Merge removed messages into the kept rows of the same messages; return the primary keys of the merged ones."""
+    by_key = {(row.conversation_id, row.key_id, row.from_me): row for row in kept}
     changes = UnitOfWork()
     duplicates = []
-    for duplicate in removed_messages.filter(key_id__any_of={key_id for _, key_id, _ in by_key}):
+    for duplicate in removed:
         row = by_key.get((moved[duplicate.conversation_id], duplicate.key_id, duplicate.from_me))
         if row is not None:
             before = merge_rules.snapshot(row)
@@ -113,9 +125,7 @@ def _merge_messages(moved: Mapping[int, int]) -> None:
             changes.mark(row, merge_rules.changed_fields(row, before))
             duplicates.append(duplicate.pk)
     changes.save()
-    removed_messages.exclude(pk__any_of=duplicates).update(
-        conversation=_Moved("conversation_id", moved), updated_at=timezone.now()
-    )
+    return duplicates
 
 
 def _merge_memberships(pairs: Collection[tuple[Contact, Contact]], changes: UnitOfWork) -> None:

@@ -5,10 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from django.db import connection
 
+from conversations.ingest.apply import merge_contacts as merge_contacts_module
 from conversations.ingest.apply.merge_contacts import merge_contacts
 from conversations.ingest.worker.batch import apply_due
 from conversations.models import Contact, Conversation, Instance, Message
@@ -44,6 +46,31 @@ def test_in_every_order_one_person_has_one_conversation_with_all_messages(cuts: 
         assert set(chat.messages.values_list("key_id", flat=True)) == {"L1", "L2", "P1", "P0", "B1"}
         assert (chat.unread_count, chat.last_message_text) == (4, "de novo")
         assert Contact.objects.filter(instance=instance).count() == 1
+
+
+@pytest.mark.django_db
+def test_of_many_common_messages_few_are_in_memory_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: WeakSet[Message] = WeakSet()
+    most = 0
+
+    def from_db(*arguments: Any) -> Message:
+        nonlocal most
+        alive.add(row := super(Message, Message).from_db(*arguments))
+        most = max(most, len(alive))
+        return row
+
+    instance = Instance.objects.create(name="sales")
+    store_all(instance, *(text(f"M{n}", jid, at=n) for n in range(20) for jid in (LID, PHONE)))
+    store_all(instance, text("L", LID), text("P", PHONE, at=30))
+    assert apply_due(instance.pk, NO_DELAY) == 42
+    monkeypatch.setattr(merge_contacts_module, "_MAX_KEY_IDS", 3)
+    monkeypatch.setattr(Message, "from_db", from_db)
+    group = {"id": GROUP, "participants": [{"id": LID, "phoneNumber": PHONE, "admin": None}]}
+    store_all(instance, envelope("groups.upsert", [group]))
+    assert apply_due(instance.pk, NO_DELAY) == 1
+    (chat,) = Conversation.objects.filter(instance=instance, kind="direct")
+    assert (chat.messages.count(), chat.unread_count) == (22, 22)
+    assert most <= 3 * 2 * 2
 
 
 @pytest.mark.django_db
