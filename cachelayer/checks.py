@@ -82,6 +82,13 @@ PROBLEMS = {
             "to the user of the server, and nobody else may write to it. Memcached cannot be used."
         ),
     ),
+    "E013": (
+        noop("CACHES[{0!r}] uses the backend {1}, and cachelayer does not know how it decodes values."),
+        noop(
+            "With pickle, whoever can write there can run code. Use django-redis with a JSON serializer, or a cache of "
+            "Django. If the backend decodes no pickles, add cachelayer.E013 to SILENCED_SYSTEM_CHECKS."
+        ),
+    ),
     "W001": (
         noop(
             "CACHES[{0!r}]['OPTIONS'] has no {1}, or one above a second, so requests wait as long for a server that "
@@ -146,10 +153,15 @@ def _check_redis_options() -> Iterator[CheckMessage]:
 
 
 def _check_pickles() -> Iterator[CheckMessage]:
-    """Report each cache, also those that `cachelayer` does not use, that decodes with pickle what others may write."""
+    """Report each cache, also those that `cachelayer` does not use, that may decode with pickle what others write."""
     caches: Mapping[str, Mapping[str, Any]] = settings.CACHES
     for alias, config in caches.items():
-        if source := pickles.source(config):
+        backend = pickles.backend_of(config)
+        if backend is None:
+            continue
+        if not pickles.is_known(backend):
+            yield _message("E013", alias, config["BACKEND"])
+        elif source := pickles.source(backend, config):
             yield _message("E012", alias, source)
 
 

@@ -1,7 +1,8 @@
 """Finds caches that decode with pickle what others may have written, because decoding a pickle can run any code.
 
 The cache in the memory of a process is decoded with pickle, too, but nobody else can write to it. A cache in the
-database is not reported: whoever can write to the database controls the project anyway.
+database is not reported: whoever can write to the database controls the project anyway. Other caches than those of
+Django and django-redis are not known here, and are reported as such.
 """
 
 import os
@@ -9,7 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.cache.backends.redis import RedisCache
 from django.utils.module_loading import import_string
@@ -17,32 +21,52 @@ from django.utils.module_loading import import_string
 PROBE = "probe"
 PICKLED_PROBE = b"Vprobe\n."  # in the protocol 0 of pickle
 WRITABLE_BY_OTHERS = 0o022
+KNOWN = (LocMemCache, DummyCache, DatabaseCache, FileBasedCache, BaseMemcachedCache, RedisCache)
 
 
-def source(config: Mapping[str, Any]) -> str:
-    """Return where a cache reads pickles that others may have written; "" if it reads none.
+def backend_of(config: Mapping[str, Any]) -> type | None:
+    """Return the class of a cache; None if it does not exist, which Django reports.
 
     Args:
         config: an entry of the setting `CACHES`.
     """
-    name, options = config.get("BACKEND", ""), config.get("OPTIONS", {})
     try:
-        backend = import_string(name)
+        backend: type = import_string(config.get("BACKEND", ""))
     except ImportError:
-        return ""  # Django reports a backend that does not exist
+        return None
+    return backend
+
+
+def is_known(backend: type) -> bool:
+    """Return whether a cache is one of Django or django-redis, or derives from one."""
+    return issubclass(backend, KNOWN) or _is_django_redis(backend)
+
+
+def source(backend: type, config: Mapping[str, Any]) -> str:
+    """Return where a known cache reads pickles that others may have written; "" if it reads none.
+
+    Args:
+        backend: the class of the cache.
+        config: its entry of the setting `CACHES`.
+    """
+    options = config.get("OPTIONS", {})
     if issubclass(backend, BaseMemcachedCache):
         return "Memcached"
     if issubclass(backend, FileBasedCache):
         folder = str(config.get("LOCATION", ""))
         return folder if _may_others_write(Path(folder)) else ""
-    if "redis" not in f"{backend.__module__}.{backend.__name__}".lower():
+    is_of_django = issubclass(backend, RedisCache)  # django-redis has another option; each ignores that of the other
+    if not is_of_django and not _is_django_redis(backend):
         return ""
-    is_of_django = issubclass(backend, RedisCache)  # the other is django-redis; each ignores the option of the other
     serializer = options.get("serializer" if is_of_django else "SERIALIZER")
     if serializer is None:
         return "Redis"  # pickle is the default of both
     arguments = {} if is_of_django else {"options": options}  # with which the backend calls the serializer
     return "Redis" if _decodes_pickle(serializer, arguments) else ""
+
+
+def _is_django_redis(backend: type) -> bool:
+    return any(base.__module__.partition(".")[0] == "django_redis" for base in backend.__mro__)
 
 
 def _may_others_write(folder: Path) -> bool:

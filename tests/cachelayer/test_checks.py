@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache.backends.base import BaseCache  # noqa: TID251 - the checks are about Django's caches
+from django.core.cache.backends.locmem import LocMemCache  # noqa: TID251 - as above
 from django.core.checks import CheckMessage, Error, Warning, run_checks  # noqa: A004 - Django names the class Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, models
@@ -23,6 +25,14 @@ REDIS = "django_redis.cache.RedisCache"
 DJANGO_REDIS = "django.core.cache.backends.redis.RedisCache"
 DJANGO_PICKLE = "django.core.cache.backends.redis.RedisSerializer"
 JSON = "django_redis.serializers.json.JSONSerializer"
+
+
+class ForeignCache(BaseCache):
+    """A cache of another project, such as those of django-valkey: nothing says how it decodes values."""
+
+
+class CountingCache(LocMemCache):
+    """A cache that derives from a known one."""
 
 
 class PickleOfNoProtocol:
@@ -51,6 +61,7 @@ VALID: list[dict[str, Any]] = [
     {"CACHES": on_redis(SERIALIZER="django_redis.serializers.msgpack.MSGPackSerializer")},
     {"CACHES": {**on_redis(), "other": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "a"}}},
     {"CACHES": {**on_redis(), "other": {"BACKEND": FILES, "LOCATION": "/nonexistent/cache"}}},
+    {"CACHES": {**on_redis(), "other": {"BACKEND": f"{__name__}.CountingCache"}}},
     {"CACHES": {"default": {"BACKEND": LOCAL}, "redis": on_redis()["default"]}, "CACHELAYER": {"ALIAS": "redis"}},
 ]
 
@@ -80,6 +91,12 @@ INVALID: list[tuple[str, str, dict[str, Any]]] = [
             {"BACKEND": REDIS, "OPTIONS": {"serializer": JSON}},  # the option of Django's own backend
             {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": "127.0.0.1:11211"},
         )
+    ),
+    ("E013", "ForeignCache", {"CACHES": {**on_redis(), "other": {"BACKEND": f"{__name__}.ForeignCache"}}}),
+    (
+        "E013",
+        "ForeignCache",
+        {"CACHES": {**on_redis(), "other": {"BACKEND": f"{__name__}.ForeignCache", "OPTIONS": {"SERIALIZER": JSON}}}},
     ),
     ("E003", "db.DatabaseCache", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache"}}}),
     *(("E004", repr(name), {"CACHELAYER": {"PREFIX": name}}) for name in ("", "a:b", "a*", "a b", "[a]", "a\n")),
