@@ -11,7 +11,7 @@ import pytest
 from tests import isolation, signals
 
 signals.reset_ignored()
-isolation.set_up(database="sqlite://:memory:")
+isolation.set_up(database="sqlite://:memory:", settings_module="tests.settings")
 
 from django.conf import settings  # noqa: E402 - must follow isolation.set_up
 from django.db import connection  # noqa: E402 - must follow isolation.set_up
@@ -32,7 +32,7 @@ from tests.database_file import write_database  # noqa: E402, F401 - as above; p
 from tests.effort import EXPLORES_ALL  # noqa: E402 - must follow isolation.set_up
 from tests.valkey import ANSWER_WITHIN  # noqa: E402 - must follow isolation.set_up
 
-# The time-outs are longer than in production, because Redis may respond slowly while many tests run in parallel.
+# This process waits even longer than `tests.settings` says: the cache does not check the time-outs of an open pool.
 replies.MAX_SECONDS = ANSWER_WITHIN
 if Options.read().is_shared:
     pool = get_redis_connection().connection_pool

@@ -18,12 +18,13 @@ from tests.scratch import scratch_folder
 KEPT_VARIABLES = ("DATABASE_URL", "REDIS_URL")
 
 
-def set_up(database: str) -> None:
+def set_up(database: str, settings_module: str = "whatsai.settings") -> None:
     """Replace all environment variables of the project, and call `django.setup`.
 
     Args:
         database: the database URL to use if DATABASE_URL is not set. `{scratch}` in the URL stands for a temporary
             folder, which is deleted when the process exits.
+        settings_module: the settings of this process and of the processes that it starts.
     """
     folder = scratch_folder("scratch")
     atexit.register(folder.cleanup)
@@ -32,7 +33,7 @@ def set_up(database: str) -> None:
     for name in _project_variables():
         os.environ.pop(name, None)
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "whatsai.settings",
+        "DJANGO_SETTINGS_MODULE": settings_module,
         "ENV_FILE": os.devnull,
         "SECRET_KEY": secrets.token_urlsafe(50),
         "DEBUG": "false",

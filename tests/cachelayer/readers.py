@@ -20,8 +20,6 @@ from typing import Any
 import django
 from django.db import connection
 
-from cachelayer import REDIS_OPTIONS
-
 THREADS = 50
 
 
@@ -68,8 +66,6 @@ def kill_process(*_query: Any) -> None:
 
 
 if __name__ == "__main__":
-    # Longer time-outs, because with 200 threads on a busy machine even a healthy Redis server seems to answer late.
-    REDIS_OPTIONS |= {"SOCKET_CONNECT_TIMEOUT": 1.0, "SOCKET_TIMEOUT": 1.0}
     django.setup()
     with suppress(KeyboardInterrupt):
         main()
