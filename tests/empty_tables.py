@@ -29,13 +29,13 @@ def empty_tables(alias: str) -> None:
     """Delete all rows of a database, except those of KEPT, and invalidate all cache entries."""
     connection = connections[alias]
     with transaction.atomic(using=alias), connection.cursor() as cursor:
+        cache.touch(GLOBAL_TAG, using=alias)  # before the rows are deleted: without a store, it fills the outbox
         names = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL session_replication_role = replica")  # without triggers and foreign keys
         while filled := _filled(cursor, sorted(names)):  # on SQLite, triggers may fill a table again
             for name in filled:
                 cursor.execute(f'DELETE FROM "{name}"')  # noqa: S608 - the names are those of Django's models
-        cache.touch(GLOBAL_TAG, using=alias)
 
 
 def _filled(cursor: Any, names: list[str]) -> list[str]:
