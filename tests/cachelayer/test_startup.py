@@ -341,7 +341,7 @@ threading.Thread(target=hold, daemon=True).start()
 held.wait()
 child = os.fork()
 if not child:
-    signal.alarm(20)
+    signal.alarm(120)
     Instance.objects.fetch(pk, fresh=True)
     get_redis_connection("default").ping()
     os._exit(0)

@@ -10,6 +10,7 @@ from django.db.models import F
 from conversations.models import Conversation, ConversationTally, Instance
 from conversations.models.conversation_counters import count_cells, load_cells
 from tests.conversations.rows import NOON, a_chat, a_contact, a_group, a_message, an_instance
+from tests.waiting import TIMEOUT
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -117,7 +118,7 @@ def test_a_write_waits_for_no_other_transaction_and_compaction_skips_what_is_not
             with transaction.atomic():
                 for step in range(60):
                     Conversation.objects.filter(pk=row.pk).update(is_pinned=step % 2 == 0, unread_count=step)
-                barrier.wait(timeout=30)
+                barrier.wait(TIMEOUT)
                 ConversationTally.objects.compact()
         except Exception as error:  # noqa: BLE001 - shown by the test
             errors.append(error)

@@ -20,6 +20,7 @@ from conversations.models import WebhookEvent
 from tests.conversations.webhooks.conftest import event
 from tests.database_file import WriteDatabase
 from tests.effort import effort
+from tests.waiting import TIMEOUT
 
 PATH = "/webhooks/evolution/Vendas%20S%C3%A3o%20Paulo"
 NAME = "Vendas São Paulo"
@@ -76,7 +77,7 @@ class Server:
     def stop(self) -> None:
         self.socket.close()
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(TIMEOUT)
 
     def post(self, path: str, body: Any, *, token: str = "", **headers: str) -> tuple[int, dict[str, Any]]:
         """Post a request body; return the status and the decoded JSON of the response."""

@@ -20,7 +20,7 @@ from tests.conversations.changes.test_copy import OPERATIONS, World
 from tests.conversations.rows import a_contact, an_instance
 from tests.conversations.webhooks_out.delivery import a_webhook, deliver, make_due
 from tests.conversations.webhooks_out.receiver import Receiver, a_receiver, status
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +49,7 @@ def running(count: int = 1) -> Iterator[None]:
         for one in deliverers:
             one.stop()
         for thread in threads:
-            thread.join(30)
+            thread.join(TIMEOUT)
         assert not any(thread.is_alive() for thread in threads)
 
 
@@ -60,7 +60,7 @@ def test_a_dead_receiver_delays_no_other(receivers: list[Receiver]) -> None:
     may_answer = threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:
-        may_answer.wait(30)
+        may_answer.wait(TIMEOUT)
         status(204)(handler)
 
     root, instance = User.objects.create_superuser("root"), an_instance()
@@ -68,9 +68,9 @@ def test_a_dead_receiver_delays_no_other(receivers: list[Receiver]) -> None:
     dead.answers = [hang]
     with running():
         a_contact(instance)
-        assert dead.has_received.acquire(timeout=30)
+        assert dead.has_received.acquire(timeout=TIMEOUT)
         for _ in range(3):  # while the dead receiver hangs
-            assert live.has_received.acquire(timeout=30)
+            assert live.has_received.acquire(timeout=TIMEOUT)
             a_contact(instance)
         may_answer.set()
 

@@ -10,8 +10,7 @@ from django.db import OperationalError
 
 from conversations.ingest.inbox import group_commit
 from conversations.ingest.inbox.group_commit import GroupCommit
-
-TIMEOUT_SECONDS = 20.0
+from tests.waiting import TIMEOUT
 
 
 class FakeTable:
@@ -24,7 +23,7 @@ class FakeTable:
 
     def write(self, rows: Sequence[str]) -> None:
         self.has_begun.set()
-        assert self.may_continue.wait(TIMEOUT_SECONDS)
+        assert self.may_continue.wait(TIMEOUT)
         self.check(rows)
         self.writes.append(list(rows))
 
@@ -34,7 +33,7 @@ def write_concurrently(table: FakeTable, *calls: Sequence[str]) -> list["Future[
     group = GroupCommit(table.write)
     with ThreadPoolExecutor(len(calls)) as threads:
         futures = [threads.submit(group.write, calls[0])]
-        assert table.has_begun.wait(TIMEOUT_SECONDS)
+        assert table.has_begun.wait(TIMEOUT)
         for count, call in enumerate(calls[1:], start=1):
             futures.append(threads.submit(group.write, call))
             while len(group._queue) < count:  # noqa: SLF001 - the test waits until the call is queued
