@@ -13,7 +13,7 @@ from cachelayer.stores.base import StoreDown
 from conversations.models import Instance
 from logs.testing import capture
 from tests.conversations.rows import an_instance
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,7 +60,7 @@ def test_a_write_between_the_last_look_into_the_outbox_and_the_end_of_the_recove
 ) -> None:
     runtime, row = cache_runtime, an_instance(profile_name="old")
     assert runtime.threads is not None
-    runtime.threads.stop(within=10.0)
+    runtime.threads.stop(within=TIMEOUT)
     runtime.threads = None  # the test calls the recovery itself
     recovery = RecoveryThread(runtime, threading.Event())
 
