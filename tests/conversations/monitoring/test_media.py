@@ -85,7 +85,7 @@ def test_a_single_failure_sends_nothing(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT.unlink()
     media.check()
     alarms.evaluate()
-    assert [alarm.ended_at is not None for alarm in Alarm.objects.all()] == [True]
+    assert [alarm.ended_at is not None for alarm in Alarm.objects.filter(kind="media")] == [True]
     assert not AlarmMessage.objects.exists()
     patience = BY_KIND["media"].patience
     assert patience is not None
