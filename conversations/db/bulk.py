@@ -1,9 +1,8 @@
 """Inserts or updates many rows of one table with one statement.
 
-On PostgreSQL all rows are sent as one JSON parameter, which `json_populate_recordset` turns into rows of the table. The
-SQL text then has the same length for any number of rows, and encoding one JSON parameter costs much less than adapting
-one parameter per value. On other databases, and for fields that convert their values, each value is sent as one
-parameter.
+All rows are sent as one JSON parameter, which the database turns into rows. The SQL text then has the same length for
+any number of rows, and encoding one JSON parameter costs much less than adapting one parameter per value. Rows with
+fields that convert their values, and those of an SQLite before 3.35, are written by Django or one by one.
 """
 
 import datetime as dt
@@ -34,12 +33,13 @@ _JSON_FIELDS = (
     models.TextField,
 )
 
-_INSERT = """
-INSERT INTO {table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s) RETURNING {pk}
-"""
-_UPDATE = """
-UPDATE {table} SET {assignments} FROM json_populate_recordset(NULL::{table}, %s) AS new WHERE {table}.{pk} = new.{pk}
-"""
+# Expressions for the rows in a JSON parameter.
+_ROWS = {
+    "postgresql": "json_populate_recordset(NULL::{table}, %s)",
+    "sqlite": "(SELECT {members} FROM json_each(%s))",
+}
+_INSERT = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {rows} AS new RETURNING {pk}"
+_UPDATE = "UPDATE {table} SET {assignments} FROM {rows} AS new WHERE {table}.{pk} = new.{pk}"
 _UPDATE_ONE = "UPDATE {table} SET {assignments} WHERE {pk} = %s"
 
 
@@ -57,9 +57,10 @@ def bulk_insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -
     if not is_plain or any(row.pk is not None for row in rows):
         models.QuerySet[Any](type(rows[0]), using=connection.alias).bulk_create(rows)
         return
-    names = {"columns": ", ".join(_quote_columns(connection, fields)), **_quote_names(connection, meta)}
+    columns = ", ".join(_quote_columns(connection, fields))
+    sql = _INSERT.format(columns=columns, rows=_rows(connection, meta, fields), **_quote_names(connection, meta))
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT.format(**names), [_to_json(fields, rows, add=True)])
+        cursor.execute(sql, [_to_json(connection, fields, rows, add=True)])
         for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
             row.pk = pk
             row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - bulk_create sets _state too
@@ -75,11 +76,12 @@ def bulk_update(connection: BaseDatabaseWrapper, rows: Sequence[models.Model], f
         return
     meta = rows[0]._meta  # noqa: SLF001 - Django documents _meta
     fields: list[Any] = [meta.get_field(name) for name in sorted(field_names)]
+    names = _quote_names(connection, meta)
     if _supports_json(connection, [meta.pk, *fields]):
         assignments = ", ".join(f"{column} = new.{column}" for column in _quote_columns(connection, fields))
+        sql = _UPDATE.format(assignments=assignments, rows=_rows(connection, meta, [meta.pk, *fields]), **names)
         with connection.cursor() as cursor:
-            text = _to_json([meta.pk, *fields], rows, add=False)
-            cursor.execute(_UPDATE.format(assignments=assignments, **_quote_names(connection, meta)), [text])
+            cursor.execute(sql, [_to_json(connection, [meta.pk, *fields], rows, add=False)])
         return
     assignments = ", ".join(f"{column} = %s" for column in _quote_columns(connection, fields))
     values = [
@@ -87,7 +89,7 @@ def bulk_update(connection: BaseDatabaseWrapper, rows: Sequence[models.Model], f
         for row in rows
     ]
     with connection.cursor() as cursor:
-        cursor.executemany(_UPDATE_ONE.format(assignments=assignments, **_quote_names(connection, meta)), values)
+        cursor.executemany(_UPDATE_ONE.format(assignments=assignments, **names), values)
 
 
 def _quote_columns(connection: BaseDatabaseWrapper, fields: Iterable[Any]) -> list[str]:
@@ -98,9 +100,16 @@ def _quote_names(connection: BaseDatabaseWrapper, meta: Any) -> dict[str, str]:
     return {"table": connection.ops.quote_name(meta.db_table), "pk": connection.ops.quote_name(meta.pk.column)}
 
 
+def _rows(connection: BaseDatabaseWrapper, meta: Any, fields: Iterable[Any]) -> str:
+    """Return the SQL expression for the rows in a JSON parameter, which has these fields."""
+    names = _quote_columns(connection, fields)
+    members = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in names)
+    return _ROWS[connection.vendor].format(members=members, **_quote_names(connection, meta))
+
+
 def _supports_json(connection: BaseDatabaseWrapper, fields: Iterable[Any]) -> bool:
     supported = (type(field) in _JSON_FIELDS and not getattr(field, "encoder", None) for field in fields)
-    return connection.vendor == "postgresql" and all(supported)
+    return connection.features.can_return_rows_from_bulk_insert and all(supported)
 
 
 def _has_database_default(fields: Iterable[Any], rows: Sequence[models.Model]) -> bool:
@@ -109,7 +118,7 @@ def _has_database_default(fields: Iterable[Any], rows: Sequence[models.Model]) -
     return any(isinstance(vars(row)[name], DatabaseDefault) for row in rows for name in names)
 
 
-def _to_json(fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) -> str:
+def _to_json(connection: BaseDatabaseWrapper, fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) -> str:
     """Encode rows as a JSON array of one object per row; each object maps column names to values."""
     time_fields = [field for field in fields if type(field) in _TIME_FIELDS]
     for field in time_fields:
@@ -119,11 +128,22 @@ def _to_json(fields: Sequence[Any], rows: Sequence[models.Model], *, add: bool) 
     columns = [(field.column, field.attname) for field in fields]
     # `vars`, because Django reads a foreign key through a slow descriptor.
     records: list[dict[str, Any]] = [{column: values[name] for column, name in columns} for values in map(vars, rows)]
+    is_sqlite = connection.vendor == "sqlite"
     for field in time_fields:
         for record in records:
             if isinstance(time := record[field.column], dt.date):  # includes `datetime`
-                record[field.column] = time.isoformat()
+                record[field.column] = _sqlite_time(time) if is_sqlite else time.isoformat()
+    # Django writes the JSON of such a field into SQLite as text.
+    json_columns: list[Any] = [field.column for field in fields if is_sqlite and type(field) is models.JSONField]
+    for column in json_columns:
+        for record in records:
+            record[column] = None if (value := record[column]) is None else json.dumps(value)
     return _encode(records)
+
+
+def _sqlite_time(time: dt.date) -> str:
+    """Return a time as Django writes it into SQLite: in UTC, without a zone."""
+    return str(time.astimezone(dt.UTC).replace(tzinfo=None) if isinstance(time, dt.datetime) else time)
 
 
 _encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

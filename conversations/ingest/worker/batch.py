@@ -166,7 +166,7 @@ def apply_events(
         own = OwnAddresses.of(instance.own_addresses)
         items = _parse_first(instance, events, own, int(share * MAX_WEIGHT))
         unwritten = [item.event for item in items if item.parsed.outcome is Outcome.STORED]
-        parsed = [item for item in items if item.parsed.outcome not in {Outcome.FAILED, Outcome.STORED}]
+        parsed = [item for item in items if item.parsed.outcome not in (Outcome.FAILED, Outcome.STORED)]
         failed = {item.event: item.parsed.reason for item in items if item.parsed.outcome is Outcome.FAILED}
         counts: Counter[str] = Counter()
         failed |= _apply_items(instance, parsed, counts)
@@ -299,7 +299,8 @@ def _apply_items(instance: Instance, items: Sequence[ParsedItem], counts: "Count
         with _log_context(items):
             log.error("Event NOT APPLIED: %s", reason, extra=traceback_extra(error))  # noqa: TRY400 - error texts may quote rows
         return {items[0].event: reason}
-    counts["messages"] += sum(message.timestamp > timezone.now() - COUNTED_AGE for message in new)
+    counted_after = timezone.now() - COUNTED_AGE
+    counts["messages"] += sum(message.timestamp > counted_after for message in new)
     return {}
 
 

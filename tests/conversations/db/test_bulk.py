@@ -42,6 +42,14 @@ def values(row: Message, names: Sequence[str] = FIELDS) -> dict[str, object]:
     return {name: getattr(row, name) for name in names if name != "updated_at"}
 
 
+def raw_values(row: Message) -> tuple[object, ...]:
+    """Return columns as the database stores them, because conditions compare stored values."""
+    with connection.cursor() as cursor:
+        columns = "timestamp, edited_at, from_me, sender_id, status, media, details, reactions, original_text"
+        cursor.execute(f"SELECT {columns} FROM conversations_message WHERE id = %s", [row.pk])  # noqa: S608 - names
+        return tuple(cursor.fetchone())
+
+
 def test_fast_bulk_update_stores_what_save_stores(chat: Conversation) -> None:
     saved, one, other, bystander = (a_message(chat) for _ in range(4))
     sender = a_contact(chat.instance)
@@ -50,6 +58,7 @@ def test_fast_bulk_update_stores_what_save_stores(chat: Conversation) -> None:
     Message.objects.fast_bulk_update([change(one, sender), change(other, None)], FIELDS)
     saved, one, other = (Message.objects.get(pk=row.pk) for row in (saved, one, other))
     assert values(one) == values(saved)
+    assert raw_values(one)[1:] == raw_values(saved)[1:]
     assert (other.sender_id, other.text) == (None, saved.text)
     assert one.updated_at > before
     assert one.key_id != "not among the fields"
@@ -67,6 +76,7 @@ def test_fast_bulk_create_stores_what_bulk_create_stores(chat: Conversation) -> 
         assert stored.key_id == row.key_id
         assert values(stored, ALL_FIELDS) == values(Message.objects.get(pk=one.pk), ALL_FIELDS)
         assert stored.updated_at == row.updated_at >= before
+        assert raw_values(row) == raw_values(one)
         assert (row._state.adding, row._state.db) == (False, "default")  # noqa: SLF001 - Model.save reads _state
     created[0].save()
     assert Message.objects.count() == 6
@@ -115,6 +125,5 @@ def test_any_number_of_rows_takes_one_statement(chat: Conversation, number: int)
         Message.objects.fast_bulk_create(rows)
         Message.objects.fast_bulk_update(rows, ["text"])
     inserted, updated = [query["sql"] for query in queries if "conversations_message" in query["sql"]]
-    assert "INSERT" in inserted
-    uses_executemany = connection.vendor == "sqlite"
-    assert updated.startswith(f"{number} times: UPDATE" if uses_executemany else "\nUPDATE")
+    assert inserted.startswith("INSERT")
+    assert updated.startswith("UPDATE")
