@@ -7,12 +7,15 @@ fields that convert their values, and those of an SQLite before 3.35, are writte
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import DatabaseDefault
+
+Row = TypeVar("Row", bound=models.Model)
 
 # Field classes whose values JSON can represent unchanged or, for dates and times, in ISO format. A subclass of one of
 # these classes is not supported, because the subclass may convert values.
@@ -41,6 +44,20 @@ _ROWS = {
 _INSERT = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {rows} AS new RETURNING {pk}"
 _UPDATE = "UPDATE {table} SET {assignments} FROM {rows} AS new WHERE {table}.{pk} = new.{pk}"
 _UPDATE_ONE = "UPDATE {table} SET {assignments} WHERE {pk} = %s"
+
+
+def new_row(model: type[Row], values: Mapping[str, Any]) -> Row:
+    """Return an unsaved row with values by column attribute, such as `sender_id`, and defaults for the others.
+
+    Django takes half as long for arguments by position as for those by name.
+    """
+    return model(*[values[name] if name in values else default() for name, default in _defaults(model)])
+
+
+@cache
+def _defaults(model: type[models.Model]) -> tuple[tuple[str, Callable[[], Any]], ...]:
+    """Return the attribute of each column and a function that returns its default."""
+    return tuple((field.attname, field.get_default) for field in model._meta.concrete_fields)  # noqa: SLF001 - Django documents _meta
 
 
 def bulk_insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -> None:

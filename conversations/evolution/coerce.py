@@ -16,6 +16,7 @@ from conversations.evolution.marking import mark as _
 Json = dict[str, Any]
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_EPOCH = EPOCH.replace(tzinfo=None)
 
 MAX_KEY_ID_LENGTH = 255  # maximum characters of a chat message's id
 MAX_URL_LENGTH = 4096  # maximum characters of a URL
@@ -148,11 +149,13 @@ def epoch_ms(value: object) -> int | None:
         value: seconds, ms, µs or ns since the epoch as a number, a decimal string or `{low, high}`, with or without a
             fraction; or an ISO 8601 time.
     """
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        return iso_ms(value)
     number: float | None = int64(value)
-    if number is None and (isinstance(value, float) or (isinstance(value, str) and _DECIMAL.fullmatch(value))):
+    if number is None and isinstance(value, float | str):
         number = float(value)
     if number is None:
-        return iso_ms(value)
+        return None
     if not 0 <= number < _MAX_SECONDS * 10**9:
         return None
     ms = number * 1000
@@ -173,7 +176,7 @@ def to_ms(time: dt.datetime) -> int:
 
 def clock_text(ms: int) -> str:
     """Convert ms since the epoch to a clock: text that sorts by time; "" for 0."""
-    return from_ms(ms).replace(tzinfo=None).isoformat(timespec="milliseconds") if ms else ""
+    return (_EPOCH + dt.timedelta(milliseconds=ms)).isoformat(timespec="milliseconds") if ms else ""
 
 
 def clock_ms(clock: str) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from conversations.evolution import coerce, jid
 from conversations.evolution.coerce import Json
@@ -93,11 +92,13 @@ def _find_context(record: Json, content: Content) -> Json:
 
     A template has it in its inner form, and a payment in its note, so the content is searched to some depth.
     """
-    levels = (record, content.fields, content.unwrapped.message)
-    candidates = chain(
-        (level.get("contextInfo") for level in levels), _nested_contexts(content.fields, MAX_CONTEXT_DEPTH)
-    )
-    return next((context for context in candidates if context and isinstance(context, dict)), {})
+    fields = content.fields
+    for level in (record, fields, content.unwrapped.message):
+        context = level.get("contextInfo")
+        if context and isinstance(context, dict):
+            return context
+    nested = _nested_contexts(fields, MAX_CONTEXT_DEPTH) if fields else ()
+    return next((context for context in nested if context and isinstance(context, dict)), {})
 
 
 def _nested_contexts(fields: Json, depth: int) -> Iterator[object]:

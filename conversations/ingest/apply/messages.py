@@ -4,6 +4,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from conversations.db.bulk import new_row
 from conversations.evolution import jid
 from conversations.evolution.facts import ME, MessageCopy, MessageUpdate
 from conversations.evolution.updates import is_unique_key_id
@@ -104,7 +105,7 @@ class MessageBatch:
             return
         # Ids instead of objects, because Django is slow to set a related object.
         ids = {"instance_id": self._instance.pk, "conversation_id": conversation.pk}
-        self._add(Message(**ids, key_id=fact.key_id, from_me=fact.from_me, **copy))
+        self._add(new_row(Message, {**ids, "key_id": fact.key_id, "from_me": fact.from_me, **copy}))
 
     def _find_call(
         self, fact: MessageCopy, conversation: Conversation, conversations: Mapping[int, Conversation]
@@ -153,6 +154,8 @@ class MessageBatch:
     def apply_updates(self, facts: Iterable[MessageUpdate], conversations: Mapping[int, Conversation]) -> None:
         """Merge new and pending updates into matching messages; keep the updates that may match more messages later."""
         updates = self._limit_albums(self._merge_with_pending(facts))
+        if not updates:
+            return
         loaded = MessagesByChat(self._rows, self._crowded, conversations)
         of_albums = MessagesByChat((), (), conversations)
         for update in updates:

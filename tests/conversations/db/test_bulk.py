@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from conversations.db.bulk import new_row
 from conversations.models import Contact, Conversation, Message
 from tests.conversations.rows import NOON, a_contact, a_group, a_message, an_instance
 
@@ -80,6 +81,13 @@ def test_fast_bulk_create_stores_what_bulk_create_stores(chat: Conversation) -> 
         assert (row._state.adding, row._state.db) == (False, "default")  # noqa: SLF001 - Model.save reads _state
     created[0].save()
     assert Message.objects.count() == 6
+
+
+def test_a_new_row_is_what_django_makes_of_the_same_values(chat: Conversation) -> None:
+    given = {"conversation_id": chat.pk, "key_id": "a", "timestamp": NOON, "created_at": NOON, "media": {"id": "b"}}
+    row, expected = new_row(Message, given), Message(**given)
+    assert vars(row) | {"_state": None} == vars(expected) | {"_state": None}
+    assert row.details is not new_row(Message, given).details
 
 
 def test_an_empty_list_writes_nothing(chat: Conversation) -> None:
