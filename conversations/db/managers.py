@@ -42,7 +42,8 @@ class BulkQuerySet(CachedQuerySet[Row]):  # type: ignore[override]  # django-stu
 
         Args:
             rows: saved rows of one table.
-            fields: names of the fields to write; no cache tag may depend on one of these fields.
+            fields: names of the fields to write. If a cache tag depends on one of them, each row must have been loaded
+                with its old value, and must not be written again.
         """
         self._for_write = True  # makes `self.db` the database for writes
         with transaction.atomic(using=self.db, savepoint=False):
@@ -56,7 +57,8 @@ class BulkQuerySet(CachedQuerySet[Row]):  # type: ignore[override]  # django-stu
         """Delete rows in one statement; `delete` reads the tags of each row that may have changed with a query.
 
         Args:
-            rows: saved rows of one table, which the caller has locked, and to which no other row refers.
+            rows: saved rows of one table, which the caller has locked, and to which no other row refers at the end of
+                the transaction.
         """
         self._for_write = True  # makes `self.db` the database for writes
         with transaction.atomic(using=self.db, savepoint=False):

@@ -45,6 +45,7 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
             yield MessageUpdate(key_id, "call", 0, {"is_video": True}, from_me=INBOUND, subject="video")
         return
     details = {"stage": stage, "is_video": event.get("isVideo") is True}
+    shown = {**details, "sender": caller and caller.key}
     yield MessageCopy(
         chat=chat,
         key_id=key_id,
@@ -54,7 +55,7 @@ def parse_call(raw: object, envelope: Envelope) -> Iterator[Fact]:
         kind="call",
         status=DELIVERED,
         # A later stage has a smaller number, because users see the copy of a chat message with the smallest precedence.
-        precedence=f"{_PRECEDENCE}{len(STAGES) - STAGES.index(stage):02d}{precedence(details, ms)}",
+        precedence=f"{_PRECEDENCE}{len(STAGES) - STAGES.index(stage):02d}{precedence(shown, ms)}",
         sender=caller,
         details=details,
     )

@@ -1,12 +1,20 @@
-"""What a conversation shows of its messages: the last one, how far they are read, and how many are unread."""
+"""What a conversation shows of its messages: the last one, how far they are read, and how many are unread.
+
+The functions that get conversations take as many queries for many of them as for one.
+"""
 
 import datetime as dt
-from collections.abc import Collection
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 from django.db import models
-from django.db.models import F, Max, Q, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F, Func, QuerySet
+from django.db.models.expressions import RawSQL
+from django.db.models.sql.compiler import SQLCompiler
 
+from conversations.db.for_each import given, select_for_each
 from conversations.evolution.coerce import EPOCH
 from conversations.evolution.status import READ
 from conversations.models import conversation_summary
@@ -14,12 +22,10 @@ from conversations.models.base import TimestampedModel
 from conversations.models.conversation_changes import read_fields
 from conversations.models.conversation_summary import Position, SummarizedMessage
 
-# The times of the messages that decide the summary, besides the unread count.
-DECISIVE_TIMES = {
-    "read_inbound": Max("timestamp", filter=Q(from_me=False, status__gte=READ)),
-    "from_device": Max("timestamp", filter=Q(from_me=True, from_device=True)),
-    "shown": Max("timestamp", filter=~Q(kind=conversation_summary.SUPPLEMENT)),
-    "any": Max("timestamp"),
+_PLACE: "dict[str, models.Field[Any, Any]]" = {
+    "conversation": models.BigIntegerField(),
+    "time": models.DateTimeField(),
+    "sent_order": models.BigIntegerField(),
 }
 
 
@@ -63,16 +69,10 @@ class SummaryOfMessages(TimestampedModel):
 
     def summarize(self) -> dict[str, Any]:
         """Compute the conversation's summary fields from the messages in the database; see `conversation_summary`."""
-        times = self.messages.aggregate(**DECISIVE_TIMES).values()
-        fields = self.summary_of(list(self.messages.filter(timestamp__in=[time for time in times if time])))
-        return {**fields, "unread_count": self.count_unread((fields["read_until"], fields["read_until_order"]))}
+        return summarize([self], self.messages.all())[self.pk]
 
     def summary_of(self, rows: Collection[SummarizedMessage]) -> dict[str, Any]:
-        """Return the summary fields, besides the unread count; `rows` are the messages at the `DECISIVE_TIMES`.
-
-        Python, not SQL, picks among the messages of one second, because a database collation may order key ids
-        differently.
-        """
+        """Return the summary fields, besides the unread count; `rows` are the messages that decide them."""
         return {
             **read_fields(max([self.marked_position, *map(conversation_summary.read_until, rows)])),
             **conversation_summary.last_message_fields(max(rows, key=conversation_summary.preview_key, default=None)),
@@ -99,7 +99,61 @@ class SummaryOfMessages(TimestampedModel):
         return unread_after(self.messages.all(), *until)
 
 
-def unread_after(messages: QuerySet[Any], time: dt.datetime | F, order: int | F) -> QuerySet[Any]:
+class _ByCodePoint(Func):
+    """Orders a column of texts as Python orders texts, whatever the collation of the database is."""
+
+    template = "%(expressions)s"
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+        return self.as_sql(compiler, connection, template='%(expressions)s COLLATE "C"')
+
+
+Row = TypeVar("Row", bound=SummaryOfMessages)
+
+
+def summarize(conversations: Collection[Row], messages: QuerySet[Any]) -> dict[int, dict[str, Any]]:
+    """Compute the summary fields of conversations from the messages in the database, by primary key."""
+    if not conversations:
+        return {}  # building the queries would take time for nothing
+    rows = _decisive_messages([conversation.pk for conversation in conversations], messages)
+    summaries = {conversation: conversation.summary_of(rows[conversation.pk]) for conversation in conversations}
+    places = {row: (fields["read_until"], fields["read_until_order"]) for row, fields in summaries.items()}
+    counts = count_unread(places, messages)
+    return {row.pk: {**fields, "unread_count": counts[row.pk]} for row, fields in summaries.items()}
+
+
+def count_unread(places: Mapping[Row, Position], messages: QuerySet[Any]) -> dict[int, int]:
+    """Count the unread messages after a place in each conversation, by primary key."""
+    uncounted = conversation_summary.UNCOUNTED_CONVERSATION_KINDS
+    counted = {row.pk: place for row, place in places.items() if row.kind not in uncounted}
+    if not counted:
+        return dict.fromkeys([row.pk for row in places], 0)
+    unread = unread_after(messages.filter(conversation=given("conversation")), given("time"), given("sent_order"))
+    count = unread.annotate(count=Func(F("pk"), function="count")).values("count")
+    found = select_for_each(_PLACE, ((pk, *place) for pk, place in counted.items()), count)
+    return {row.pk: 0 for row in places} | dict(found)
+
+
+def _decisive_messages(conversations: Iterable[int], messages: QuerySet[Any]) -> Mapping[int, list[Any]]:
+    """Return the messages that decide the summaries of conversations, besides the unread counts, by conversation."""
+    rows = messages.filter(conversation=given("conversation"))
+    by_place = ("-timestamp", "-sent_order")
+    by_sort_key = (*by_place, _ByCodePoint("key_id").desc(), "-from_me")
+    last = (
+        rows.filter(from_me=False, status__gte=READ).order_by(*by_place),
+        rows.filter(from_me=True, from_device=True).order_by(*by_place),
+        rows.exclude(kind=conversation_summary.SUPPLEMENT).order_by(*by_sort_key),
+        rows.order_by(*by_sort_key),
+    )
+    queries = [query.values("pk")[:1] for query in last]
+    found = select_for_each({"conversation": _PLACE["conversation"]}, ((pk,) for pk in conversations), *queries)
+    decisive: defaultdict[int, list[Any]] = defaultdict(list)
+    for row in messages.filter(pk__any_of={pk for _, *pks in found for pk in pks if pk}):
+        decisive[row.conversation_id].append(row)
+    return decisive
+
+
+def unread_after(messages: QuerySet[Any], time: dt.datetime | RawSQL, order: int | RawSQL) -> QuerySet[Any]:
     """Return those of the messages of counted conversations that come after a place and count as unread."""
     rows = messages.filter(from_me=False, is_history=False, timestamp__gte=time)
     rows = rows.exclude(kind__in=conversation_summary.UNCOUNTED_MESSAGE_KINDS)

@@ -128,8 +128,7 @@ def _apply(instance: Instance, facts: _FactsByType) -> list[Message]:
     # One call of `cache.touch` for all rows, because each announcement of a write intent costs a round trip.
     cache.touch(*tags_for([*new_messages, *changed_conversations, *unit_of_work.rows]))
     messages.save()
-    for pk, change in changes.items():
-        summaries.update_summary(conversations.by_pk[pk], change, unit_of_work)
+    summaries.update_summaries({conversations.by_pk[pk]: change for pk, change in changes.items()}, unit_of_work)
     unit_of_work.save()
     states.save()
     return new_messages

@@ -10,8 +10,9 @@ import operator
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from django.db.models import Q
+from django.db.models import Q, TextField
 
+from conversations.db.for_each import given, select_for_each
 from conversations.evolution import jid
 from conversations.models import Conversation, Instance, Message
 
@@ -31,20 +32,22 @@ def chat_key(conversation: Conversation) -> ChatKey:
 def load(instance: Instance, key_ids: Iterable[str]) -> tuple[list[Message], set[str]]:
     """Return all messages whose key id is not crowded, and the crowded key ids.
 
-    Key ids with more than two messages on average are loaded in halves, which isolates the crowded ones.
+    If key ids have more than two messages on average, the crowded ones are searched first.
     """
     wanted = list(key_ids)
     if not wanted:
         return [], set()
     limit = 2 * len(wanted) + MAX_SAME_KEY
-    rows = list(Message.objects.filter(instance=instance, key_id__any_of=wanted)[: limit + 1])
-    if len(rows) > limit and len(wanted) > 1:
-        half = len(wanted) // 2
-        (rows, crowded), (others, more) = load(instance, wanted[:half]), load(instance, wanted[half:])
-        return rows + others, crowded | more
-    counts = Counter(row.key_id for row in rows)
-    crowded = {key_id for key_id, count in counts.items() if count > MAX_SAME_KEY}
-    return [row for row in rows if row.key_id not in crowded], crowded
+    messages = Message.objects.filter(instance=instance)
+    rows = list(messages.filter(key_id__any_of=wanted)[: limit + 1])
+    if len(rows) <= limit:
+        counts = Counter(row.key_id for row in rows)
+        crowded = {key_id for key_id, count in counts.items() if count > MAX_SAME_KEY}
+        return [row for row in rows if row.key_id not in crowded], crowded
+    one_too_many = messages.filter(key_id=given("key_id")).values("pk")[MAX_SAME_KEY : MAX_SAME_KEY + 1]
+    found = select_for_each({"key_id": TextField()}, ((key_id,) for key_id in wanted), one_too_many)
+    crowded = {key_id for key_id, pk in found if pk is not None}
+    return list(messages.filter(key_id__any_of={*wanted} - crowded)), crowded
 
 
 def load_in_chats(instance: Instance, chats: Mapping[str, Collection[ChatKey]]) -> Iterator[Message]:

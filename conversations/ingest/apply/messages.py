@@ -44,6 +44,7 @@ class MessageBatch:
         self._changes = changes
         self._pending = {_update_key(row): row for row in pending}
         self._recounted: set[int] = set()  # primary keys of conversations between which a call was moved
+        self._absorbed: list[Message] = []  # stored rows to delete
         known: list[_Fact] = [*facts, *self._pending.values()]
         rows, self._crowded = message_rows.load(instance, {key_id for fact in known for key_id in _key_ids(fact)})
         if self._crowded:
@@ -137,10 +138,10 @@ class MessageBatch:
     def _move(self, row: Message, conversation: Conversation) -> None:
         self._recounted |= {row.conversation_id, conversation.pk}
         self._remove(row)
-        row.conversation = conversation
+        row.conversation_id = conversation.pk
         self._add(row)
         if row.pk:
-            Message.objects.filter(pk=row.pk).update(conversation=conversation)
+            self._changes.mark(row, {"conversation"})
 
     def _absorb(self, row: Message, other: Message) -> None:
         """Merge a call's row `other` into `row`, and delete `other`."""
@@ -149,7 +150,7 @@ class MessageBatch:
         self._remove(other)
         if other.pk:
             del self._before[other]
-            Message.objects.filter(pk=other.pk).delete()
+            self._absorbed.append(other)
 
     def apply_updates(self, facts: Iterable[MessageUpdate], conversations: Mapping[int, Conversation]) -> None:
         """Merge new and pending updates into matching messages; keep the updates that may match more messages later."""
@@ -190,7 +191,12 @@ class MessageBatch:
         return by_conversation
 
     def save(self) -> None:
-        """Write new and changed messages and new pending updates; delete pending updates that found their message."""
+        """Write new and changed messages and new pending updates; delete pending updates that found their message.
+
+        Conversations may refer to deleted messages until their summaries are computed.
+        """
+        # In this order, because another message with the same key may take the place of a deleted or moved one.
+        Message.objects.fast_bulk_delete(self._absorbed)
         self._changes.save(Message)
         Message.objects.fast_bulk_create(list(self._new))
         PendingUpdate.objects.bulk_create(self._new_pending, batch_size=500)

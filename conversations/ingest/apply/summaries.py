@@ -1,19 +1,15 @@
-"""Updates a conversation's summary: its last message, its read watermark and its unread count.
+"""Updates the summaries of conversations: the last message, the read watermark and the unread count.
 
 A new message is compared with the stored summary. If a changed message could lower a value of the summary, the value is
-recomputed from the database.
+recomputed from the database, for all conversations of a batch together.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, F
-
 from conversations.ingest.apply.unit_of_work import UnitOfWork
-from conversations.models import Conversation, Message, conversation_summary
+from conversations.models import Conversation, Message, conversation_summary, summary_of_messages
 from conversations.models.conversation_changes import read_fields
-from conversations.models.summary_of_messages import DECISIVE_TIMES, unread_after
 
 
 @dataclass
@@ -30,12 +26,35 @@ class MessageChanges:
     changed: dict[Message, set[str]] = field(default_factory=dict)
     is_recount: bool = False
 
+    @property
+    def may_lower(self) -> bool:
+        """Whether the changes could lower a value of the summary, which then has to be recomputed."""
+        decisive = {"timestamp", "sent_order", "kind"}
+        return self.is_recount or any(fields & decisive for fields in self.changed.values())
 
-def update_summary(conversation: Conversation, messages: MessageChanges, changes: UnitOfWork) -> None:
-    """Update one conversation's summary after a batch changed its messages."""
-    if messages.is_recount or any(fields & {"timestamp", "sent_order", "kind"} for fields in messages.changed.values()):
-        changes.set(conversation, **conversation.summarize())
-        return
+
+def update_summaries(changed: Mapping[Conversation, MessageChanges], changes: UnitOfWork) -> None:
+    """Update the summaries of conversations whose messages a batch changed."""
+    summarize([conversation for conversation, messages in changed.items() if messages.may_lower], changes)
+    recounted = []
+    for conversation, messages in changed.items():
+        if not messages.may_lower and _raise(conversation, messages, changes):
+            recounted.append(conversation)
+    places = {conversation: conversation.read_position for conversation in recounted}
+    counts = summary_of_messages.count_unread(places, Message.objects.all())
+    for conversation in recounted:
+        changes.set(conversation, unread_count=counts[conversation.pk])
+
+
+def summarize(conversations: Collection[Conversation], changes: UnitOfWork) -> None:
+    """Compute the summaries of conversations from the database."""
+    computed = summary_of_messages.summarize(conversations, Message.objects.all())
+    for conversation in conversations:
+        changes.set(conversation, **computed[conversation.pk])
+
+
+def _raise(conversation: Conversation, messages: MessageChanges, changes: UnitOfWork) -> bool:
+    """Compare new and changed messages with a summary; return whether the unread messages have to be counted again."""
     rows = [*messages.new, *messages.changed]
     until = max([conversation.read_position, *map(conversation_summary.read_until, rows)])
     is_new = conversation.last_message_id is None  # a new conversation has no messages besides `rows`
@@ -44,37 +63,14 @@ def update_summary(conversation: Conversation, messages: MessageChanges, changes
         changes.set(conversation, **conversation_summary.last_message_fields(last))
     is_read_further = changes.set(conversation, **read_fields(until))
     if (is_read_further and not is_new) or any("is_history" in fields for fields in messages.changed.values()):
-        unread = conversation.count_unread(until)
-    else:
-        new_unread = [
-            row
-            for row in messages.new
-            if conversation_summary.counts_as_unread(row, conversation.kind)
-            and conversation_summary.position(row) > until
-        ]
-        unread = conversation.unread_count + len(new_unread)
-    changes.set(conversation, unread_count=unread)
-
-
-def summarize(conversations: Collection[Conversation], changes: UnitOfWork) -> None:
-    """Do what `Conversation.summarize` does, for many direct conversations with as many queries as for one.
-
-    The recorded changes are saved, except those of the unread counts.
-    """
-    messages = Message.objects.filter(conversation__any_of=[conversation.pk for conversation in conversations])
-    found = messages.values_list("conversation").annotate(**DECISIVE_TIMES)
-    decisive = {(pk, time) for pk, *times in found for time in times if time}
-    rows: defaultdict[int, list[Message]] = defaultdict(list)
-    for row in messages.filter(timestamp__any_of={time for _, time in decisive}):
-        if (row.conversation_id, row.timestamp) in decisive:
-            rows[row.conversation_id].append(row)
-    for conversation in conversations:
-        changes.set(conversation, **conversation.summary_of(rows[conversation.pk]))
-    changes.save()
-    unread = unread_after(messages, F("conversation__read_until"), F("conversation__read_until_order"))
-    counts = dict(unread.values_list("conversation").annotate(Count("pk")))
-    for conversation in conversations:
-        changes.set(conversation, unread_count=counts.get(conversation.pk, 0))
+        return True
+    new_unread = [
+        row
+        for row in messages.new
+        if conversation_summary.counts_as_unread(row, conversation.kind) and conversation_summary.position(row) > until
+    ]
+    changes.set(conversation, unread_count=conversation.unread_count + len(new_unread))
+    return False
 
 
 def _find_last_message(conversation: Conversation, rows: Iterable[Message]) -> Message | None:

@@ -307,7 +307,9 @@ presences = st.builds(
     st.sampled_from(["available", "composing", "unavailable"]),
     clocks,
 )
-callers = addresses.map(lambda jid: {"from": jid}) | people.map(lambda pair: {"from": pair[1], "callerPn": pair[0]})
+callers = (addresses | st.just(GROUP)).map(lambda jid: {"from": jid}) | people.map(
+    lambda pair: {"from": pair[1], "callerPn": pair[0]}
+)
 calls = st.builds(
     lambda caller, group, medium, stage, second, clock: envelope(
         "call",

@@ -89,3 +89,12 @@ def test_a_supplement_is_shown_as_the_last_message_only_if_there_is_no_other() -
     picture = a_message(chat, timestamp=NOON, kind="image", text="praia")
     row = Conversation.objects.recount(chat.pk)
     assert (row.last_message, row.last_message_text, row.unread_count) == (picture, "praia", 1)
+
+
+@pytest.mark.django_db
+def test_the_last_of_messages_with_the_same_place_does_not_depend_on_the_collation_of_the_database() -> None:
+    chat = a_chat(an_instance())
+    rows = {name: a_message(chat, timestamp=NOON, key_id=name) for name in ("Z", "a", "É")}
+    assert Conversation.objects.recount(chat.pk).last_message == rows["É"]
+    rows["É"].delete()
+    assert Conversation.objects.recount(chat.pk).last_message == rows["a"]

@@ -124,6 +124,12 @@ def test_a_group_call_is_one_call_in_the_group_in_its_last_stage(jid: str) -> No
     assert rows["conversations"][0]["unread_count"] == 0
 
 
+def test_a_call_of_which_one_event_names_no_caller_has_its_caller_in_every_order() -> None:
+    named = call("offer", 0, isGroup=True, groupJid=GROUP)
+    (row,) = apply_in_every_order(call("offer", 0, GROUP, isGroup=True), named)["messages"]
+    assert (row["conversation_id"], row["sender_id"]) == (GROUP, PHONE)
+
+
 def test_a_stage_that_does_not_say_that_the_call_is_a_groups_joins_the_groups_call() -> None:
     rows = apply_in_every_order(
         text("M0", PHONE), call("offer", 0, groupJid=GROUP, isGroup=True), call("terminate", 2), call("ringing", 1)
