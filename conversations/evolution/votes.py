@@ -7,20 +7,26 @@ the LID if the event shows one, because a phone number can belong to several per
 to show for this person. Both are `me` for the instance itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 from conversations.evolution import clocks, coerce, jid
 from conversations.evolution.coerce import Json
 from conversations.evolution.envelope import Envelope
 from conversations.evolution.facts import ME, Fact, MessageUpdate
 from conversations.evolution.jid import Address
+from conversations.evolution.marking import mark as _
 
-MAX_OPTIONS = 16  # options in one vote; WhatsApp's polls have at most twelve
-MAX_OPTION_CHARS = 128  # WhatsApp's have at most a hundred
-MAX_VOTERS = 1_024  # of one event, as many as a group has members; each gets a contact
+# The row of a message contains what each person states about it, and is read for each of its events. So all of that is
+# bounded. WhatsApp's polls have at most twelve options of a hundred characters, and its groups 1,024 members.
+# Lengths of JSON are those of `canonical_json`, as on SQLite: an emoji has twelve characters.
+MAX_OPTIONS = 12  # of one vote
+MAX_OPTION_CHARS = 100
+MAX_VOTE_JSON = 1_300  # characters of JSON; a vote for twelve long options without accents has 1,250
+MAX_VOTERS = 1_024  # of one poll in one event; each gets a contact
+MAX_VOTES_JSON = 2**17  # characters of JSON of their votes, each of which has its own copy of the options
+MAX_EMOJI_CHARS = 32  # the longest emoji is a family of ten code points
 
 
 def parse_reaction(body: Json, chat: Address, author: Address | None, message_ms: int) -> Iterator[Fact]:
@@ -33,7 +39,7 @@ def parse_reaction(body: Json, chat: Address, author: Address | None, message_ms
         author: the person who reacts; None for the instance.
         message_ms: the time of the message record in milliseconds since the epoch.
     """
-    value = {"emoji": coerce.text(body.get("text"), 64)}
+    value = {"emoji": coerce.text(body.get("text"), MAX_EMOJI_CHARS)}
     update = MessageUpdate(_id(body.get("key")), "reaction", _sent_ms(body, message_ms), value, chat.key)
     yield from _by_author(update, author)
 
@@ -56,7 +62,7 @@ def parse_vote(body: Json, results: object, chat: Address, author: Address | Non
         if not isinstance(results, list):
             return
         chosen = [name for name, voters in _options(results) if voters]
-    value = {"options": _chosen(chosen)}
+    value = {"options": _chosen(name[:MAX_OPTION_CHARS] for name in chosen if isinstance(name, str))}
     poll_id, sent_ms = _id(body.get("pollCreationMessageKey")), _sent_ms(body, message_ms)
     yield from _by_author(MessageUpdate(poll_id, "poll", sent_ms, value, chat.key), author)
 
@@ -70,20 +76,39 @@ def parse_poll_results(results: object, poll_id: str, chat: str, ms: int, envelo
         chat: the key of the chat's address, or "".
         ms: the time of the results in milliseconds since the epoch.
         envelope: the envelope of the event, which contains the instance's own address.
+
+    Raises:
+        UnknownShapeError: there are too many voters, or their votes are too long together; those before were yielded.
     """
     chosen: dict[Address, list[str]] = {}
     for name, voters in _options(results):
         for voter in voters:
             chosen.setdefault(voter, []).append(name)
+    left = MAX_VOTES_JSON
     for voter, names in islice(chosen.items(), MAX_VOTERS):
+        options = _chosen(names)
+        left -= _json_length(options)
+        if left < 0:
+            raise coerce.UnknownShapeError(_("the votes are too long, and the last ones were left out"))
         author = None if envelope.is_owner(voter) else voter
-        yield from _by_author(MessageUpdate(poll_id, "poll", ms, {"options": _chosen(names)}, chat), author)
+        yield from _by_author(MessageUpdate(poll_id, "poll", ms, {"options": options}, chat), author)
     coerce.require_at_most(MAX_VOTERS, chosen)
 
 
-def _chosen(names: list[Any]) -> list[str]:
-    """Return the options of one vote. Votes are kept in the row of their poll, so each of them is bounded."""
-    return sorted({name[:MAX_OPTION_CHARS] for name in names if isinstance(name, str)})[:MAX_OPTIONS]
+def _chosen(names: Iterable[str]) -> list[str]:
+    """Return the options of one vote, as many as are within its bounds."""
+    options: list[str] = []
+    left = MAX_VOTE_JSON
+    for name in sorted(set(names))[:MAX_OPTIONS]:
+        left -= _json_length(name)
+        if left < 0:
+            break
+        options.append(name)
+    return options
+
+
+def _json_length(value: object) -> int:
+    return len(coerce.canonical_json(value))
 
 
 def _by_author(update: MessageUpdate, author: Address | None) -> Iterator[Fact]:
@@ -112,4 +137,5 @@ def _options(results: object) -> Iterator[tuple[str, list[Address]]]:
     for option in coerce.as_list(results):
         if isinstance(option, dict) and isinstance(option.get("name"), str):
             voters = [jid.parse(voter) for voter in coerce.as_list(option.get("voters"))]
-            yield option["name"], [voter for voter in voters if voter is not None]
+            # Cut here, so that the votes of all voters share one text.
+            yield option["name"][:MAX_OPTION_CHARS], [voter for voter in voters if voter is not None]

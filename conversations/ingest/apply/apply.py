@@ -23,7 +23,7 @@ from conversations.evolution.facts import (
     weight,
 )
 from conversations.evolution.jid import Address
-from conversations.ingest.apply import own_identity, summaries
+from conversations.ingest.apply import own_identity, parts, summaries
 from conversations.ingest.apply.contact_index import ContactIndex
 from conversations.ingest.apply.conversations import (
     Chat,
@@ -36,8 +36,8 @@ from conversations.ingest.apply.conversations import (
 from conversations.ingest.apply.identities import Identities
 from conversations.ingest.apply.latest_state import LatestState
 from conversations.ingest.apply.messages import MessageBatch
-from conversations.ingest.apply.pending_updates import address_keys, pending_for_contacts, pending_for_keys
-from conversations.ingest.apply.resolve_contacts import look_up, resolve_contacts
+from conversations.ingest.apply.pending_updates import address_keys, key_ids_for_contacts, pending_for_keys
+from conversations.ingest.apply.resolve_contacts import resolve_contacts
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Instance, Message
 from conversations.models.state_clock import INSTANCE, chat_subject, contact_subject, direct_subject
@@ -60,7 +60,13 @@ def apply(instance: Instance, facts: Iterable[Fact]) -> list[Message]:
     Returns:
         The messages that are new.
     """
-    return [message for part in _parts(facts) for message in _apply(instance, _FactsByType(part))]
+    new: list[Message] = []
+    for facts_that_fit in (fit for part in _parts(facts) for fit in parts.split(instance, part)):
+        messages, waiting = _apply(instance, _FactsByType(facts_that_fit))
+        new += messages
+        for key_ids in parts.split_key_ids(instance, waiting):
+            _apply(instance, _FactsByType(()), key_ids)
+    return new
 
 
 def _parts(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
@@ -90,14 +96,19 @@ class _FactsByType:
         return self._groups.get(kind, [])
 
 
-def _apply(instance: Instance, facts: _FactsByType) -> list[Message]:
+def _apply(instance: Instance, facts: _FactsByType, waiting: Iterable[str] = ()) -> tuple[list[Message], set[str]]:
+    """Apply facts, and pending updates of their messages and of those with the key ids `waiting`.
+
+    Returns:
+        The messages that are new; and the key ids of stored messages whose pending updates can now be applied.
+    """
     unit_of_work = UnitOfWork()
     instance_states = facts.of_type(InstanceState)
     own = own_identity.learn(instance, facts.of_type(OwnIdentity), instance_states, unit_of_work)
     copies, updates = facts.of_type(MessageCopy), facts.of_type(MessageUpdate)
     contact_states, conversation_states = facts.of_type(ContactState), facts.of_type(ConversationState)
     memberships = facts.of_type(Membership)
-    key_ids = {copy.key_id for copy in copies} | {update.key_id for update in updates}
+    key_ids = {copy.key_id for copy in copies} | {update.key_id for update in updates} | {*waiting}
     pending = pending_for_keys(instance, key_ids)
     lookup_keys = address_keys([*updates, *pending])
     identities = Identities.of_others(facts.of_type(SamePerson), facts.of_type(Correspondent), own.keys)
@@ -109,8 +120,7 @@ def _apply(instance: Instance, facts: _FactsByType) -> list[Message]:
     for fact in instance_states:
         states.apply(instance, fact.values, fact.clock, unit_of_work)
     renamed = apply_contact_states(contact_states, contacts, states, namesakes, unit_of_work)
-    pending += (found := pending_for_contacts(instance, contacts.new_keys | own.new_keys))
-    look_up(instance, contacts, address_keys(found))
+    now_known = key_ids_for_contacts(instance, contacts.new_keys | own.new_keys) - key_ids
     messages = MessageBatch(instance, [*copies, *updates], pending, contacts, unit_of_work)
     conversations = ConversationBatch(instance, contacts)
     chats = {*_message_chats(copies), *_chats(conversation_states), *_chats(memberships)}
@@ -131,7 +141,7 @@ def _apply(instance: Instance, facts: _FactsByType) -> list[Message]:
     summaries.update_summaries({conversations.by_pk[pk]: change for pk, change in changes.items()}, unit_of_work)
     unit_of_work.save()
     states.save()
-    return new_messages
+    return new_messages, now_known
 
 
 def _chats(facts: Iterable[ConversationState | Membership]) -> Iterator[Chat]:

@@ -1,6 +1,9 @@
 """Finds or creates the conversations of a batch, and updates their names, latest-state values and participants."""
 
-from collections.abc import Iterable
+import functools
+import operator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from django.db.models import F, Q
@@ -13,6 +16,7 @@ from conversations.ingest.apply.merge_rules import membership_order
 from conversations.ingest.apply.unit_of_work import UnitOfWork
 from conversations.models import Contact, Conversation, Instance, Participant
 
+GROUPS_PER_QUERY = 100  # SQLite limits the depth of a condition
 NAMES = frozenset({"saved_name", "push_name"})
 
 
@@ -145,11 +149,22 @@ def apply_memberships(
                 latest[key] = row
     if not latest:
         return
-    rows = Participant.objects.filter(
-        conversation__in={conversation for conversation, _ in latest}, contact__in={contact for _, contact in latest}
-    )
-    for existing in rows:
+    for existing in _participants(latest):
         row = latest.pop((existing.conversation_id, existing.contact_id), existing)
         if membership_order(row) > membership_order(existing):
             changes.set(existing, role=row.role, is_present=row.is_present, clock=row.clock)
     Participant.objects.bulk_create(latest.values(), batch_size=500)
+
+
+def _participants(pairs: Iterable[tuple[int, int]]) -> Iterator[Participant]:
+    """Yield the stored participants with these pairs of a conversation and a contact.
+
+    The same persons may be in many groups, so these are fewer than the participants with any of both.
+    """
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for conversation, contact in pairs:
+        members[conversation].append(contact)
+    conditions = [Q(conversation=pk, contact__any_of=contacts) for pk, contacts in members.items()]
+    for start in range(0, len(conditions), GROUPS_PER_QUERY):
+        is_named = functools.reduce(operator.or_, conditions[start : start + GROUPS_PER_QUERY])
+        yield from Participant.objects.filter(is_named)

@@ -5,7 +5,8 @@ the same rows, in any order and even if events are repeated. The merge rules use
 access no database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import accumulate, islice, takewhile
 from typing import Any, Protocol
 
 from conversations.evolution import coerce
@@ -31,9 +32,13 @@ COPY_FIELDS = (
 )
 EDITED = "edited"  # the name in `Message.details` of the details after the latest edit, and the edit's time in `at`
 STATEMENT_FIELDS = ("reactions", "poll_results")  # a statement of each author
-# Authors of each of these fields. Groups have 1,024 members, but a sender may name any number of voters, and a row is
+# Authors in each of these fields. Groups have 1,024 members, but a sender may name any number of voters, and a row is
 # read and written as a whole for each of them.
 MAX_AUTHORS = 1024
+# Characters of JSON in each of these fields, up to the statement that reaches them: twice as many as the votes of 1,024
+# members for one option each.
+MAX_STATEMENTS_JSON = 2**18
+_LONGEST = 5_000  # characters of JSON that a statement has at most, with its addresses
 MERGED_FIELDS = (
     *COPY_FIELDS,
     *STATEMENT_FIELDS,
@@ -181,6 +186,32 @@ def merge_messages(row: Message, other: Message) -> None:
     for name in STATEMENT_FIELDS:
         for subject, statement in getattr(other, name).items():
             _merge_statement(getattr(row, name), subject, statement)
+    limit_statements(row)
+
+
+def limit_statements(row: Message) -> None:
+    """Remove the reactions and votes of authors for whom a row has no place.
+
+    Those of the contacts that are known for longest stay, whoever stated something first. So the rows do not depend on
+    the order of updates, with one exception: a place may become free, because a later vote is shorter, or because two
+    authors turn out to be one person. Statements that were removed before do not come back.
+    """
+    for name in STATEMENT_FIELDS:
+        statements = getattr(row, name)
+        if len(statements) <= min(MAX_AUTHORS, MAX_STATEMENTS_JSON // _LONGEST):
+            continue
+        authors = sorted(statements, key=lambda author: (len(author), author))  # `ME`, then contacts by primary key
+        sizes = (len(coerce.canonical_json([author, statements[author]])) for author in authors)
+        for author in authors[first_within(MAX_AUTHORS, MAX_STATEMENTS_JSON, sizes) :]:
+            del statements[author]
+
+
+def first_within(count: int, size: int, sizes: Iterable[int]) -> int:
+    """Return how many of the first values to keep: at most `count`, and the last is the one that reaches `size`.
+
+    Without that one, a value after it could take its place when it comes again, so the order of values would matter.
+    """
+    return sum(1 for _ in takewhile(lambda before: before < size, islice(accumulate(sizes, initial=0), count)))
 
 
 def _merge_edit(row: Message, ms: int, edit: Values) -> None:
@@ -227,13 +258,11 @@ def _merge_details(details: Values, edited: Values) -> dict[str, Any]:
 
 
 def _merge_statement(statements: dict[str, Any], subject: str, new: Values) -> None:
-    """Put a reaction or a vote among those by author, unless the author's old one is later, or there are too many.
+    """Put a reaction or a vote among those by author, unless the author's old one is later.
 
     Others may have the old dict of all statements copied, but never the statement of one author, which is replaced.
     """
     old = statements.get(subject)
-    if not old and len(statements) >= MAX_AUTHORS:
-        return
     if not old or _statement_order(new) > _statement_order(old):
         statements[subject] = dict(new)
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from conversations.db.bulk import new_row
-from conversations.evolution import jid
+from conversations.evolution import coerce, jid
 from conversations.evolution.facts import ME, MessageCopy, MessageUpdate
 from conversations.evolution.updates import is_unique_key_id
 from conversations.ingest.apply import merge_rules, message_rows
@@ -20,9 +20,10 @@ MessageKey = tuple[str, bool]  # identifies a message in one conversation: `key_
 UpdateKey = tuple[str, str, int, str, str]  # identifies an update: `key_id`, `chat`, `from_me`, `kind`, `subject`
 _Fact = MessageCopy | MessageUpdate | PendingUpdate
 MAX_ALBUM = 100  # maximum messages of an album; WhatsApp's clients send at most 30, but a sender may choose any number
-# Maximum pending updates of one key id. A sender may choose any number of chats and authors for one key id, and each
-# further update loads them all.
+# Maximum pending updates of one key id, and characters of JSON in them, up to the update that reaches these. A sender
+# may choose any number of chats and authors for one key id, and each further update loads them all.
 MAX_PENDING = 100
+MAX_PENDING_JSON = 2**18
 UNKNOWN_AUTHOR = PendingUpdate.FromMe.UNKNOWN
 _COPIED = tuple(field.name for field in dataclasses.fields(MessageCopy) if field.name in merge_rules.MERGED_FIELDS)
 
@@ -180,6 +181,8 @@ class MessageBatch:
     def changes(self) -> dict[int, MessageChanges]:
         """Return new and changed messages by conversation, and record the changed fields in the unit of work."""
         by_conversation: defaultdict[int, MessageChanges] = defaultdict(MessageChanges)
+        for row in self._rows:
+            merge_rules.limit_statements(row)
         for row in self._new:
             by_conversation[row.conversation_id].new.append(row)
         for row, before in self._before.items():
@@ -275,11 +278,15 @@ class MessageBatch:
         return str(contact.pk) if contact else subject
 
     def _keep_pending(self, same_key: list[PendingUpdate]) -> None:
-        """Keep the updates of one key id, but at most `MAX_PENDING`; the choice does not depend on their order."""
-        if len(same_key) > MAX_PENDING:
-            same_key.sort(key=_update_key)
-        self._new_pending += [update for update in same_key[:MAX_PENDING] if not update.pk]
-        for update in same_key[MAX_PENDING:]:
+        """Keep the updates of one key id, as many as there is room for.
+
+        The choice does not depend on their order, unless a later update of the same author is shorter.
+        """
+        same_key.sort(key=_update_key)
+        sizes = (len(coerce.canonical_json(update.value)) for update in same_key)
+        kept = merge_rules.first_within(MAX_PENDING, MAX_PENDING_JSON, sizes)
+        self._new_pending += [update for update in same_key[:kept] if not update.pk]
+        for update in same_key[kept:]:
             self._discard_pending(update)
 
     def _discard_pending(self, update: PendingUpdate) -> None:
@@ -290,7 +297,7 @@ class MessageBatch:
 
 def _key_ids(fact: _Fact) -> set[str]:
     """Return the key ids of the messages that a fact may be about."""
-    if isinstance(fact, PendingUpdate) and fact.kind == PendingUpdate.Kind.ALBUM:
+    if not isinstance(fact, MessageCopy) and fact.kind == PendingUpdate.Kind.ALBUM:
         return {fact.key_id, fact.subject}
     return {fact.key_id}
 

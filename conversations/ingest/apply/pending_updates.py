@@ -17,21 +17,22 @@ def pending_for_keys(instance: Instance, key_ids: Iterable[str]) -> list[Pending
     return list(PendingUpdate.objects.filter(instance=instance, key_id__any_of=wanted)) if wanted else []
 
 
-def pending_for_contacts(instance: Instance, keys: Iterable[str]) -> list[PendingUpdate]:
-    """Return the pending updates whose chat has one of the address keys, and pending edits by an author with one.
+def key_ids_for_contacts(instance: Instance, keys: Iterable[str]) -> set[str]:
+    """Return the key ids of pending updates whose chat, or of edits whose author, has one of the address keys.
 
     Those of messages that have not arrived are left out, because the message finds them by its key id. A sender may
     choose any number of them for one chat.
     """
     wanted = set(keys)
     if not wanted:
-        return []
+        return set()
     has_address = Q(chat__in=wanted) | Q(kind__in=EDITS, subject__in=wanted)
     messages, updates = Message.objects.filter(instance=instance), PendingUpdate.objects.filter(instance=instance)
     is_known = Exists(messages.filter(key_id=OuterRef("key_id")))
     of_album = updates.filter(Exists(messages.filter(key_id=OuterRef("subject"))), kind=PendingUpdate.Kind.ALBUM)
     is_of_album = Exists(of_album.filter(key_id=OuterRef("key_id")))
-    return list(updates.filter(has_address).filter(is_known | is_of_album))
+    found = updates.filter(has_address).filter(is_known | is_of_album)
+    return set(found.values_list("key_id", flat=True).distinct())
 
 
 def address_keys(updates: Iterable[MessageUpdate | PendingUpdate]) -> set[str]:

@@ -51,14 +51,6 @@ def resolve_contacts(
     return index
 
 
-def look_up(instance: Instance, index: ContactIndex, keys: Iterable[str]) -> None:
-    """Add the contacts of stored addresses to an index."""
-    batch = AddressBatch(instance, index.own_keys)
-    batch.load(set(keys) - index.contacts.keys())
-    index.contacts = batch.contacts() | index.contacts
-    index.claims = batch.contested() | index.claims
-
-
 def _release(batch: AddressBatch, changes: UnitOfWork) -> None:
     """Take the moved phone numbers from their contacts, so that another contact can be created with the number."""
     losers = {contact for key in batch.moved if (contact := batch.rows[key].contact)}

@@ -1,8 +1,12 @@
 """Each reaction and each poll vote belongs to one person and one message."""
 
+import json
 from typing import Any
 
+import pytest
+
 from conversations.evolution import votes
+from conversations.evolution.coerce import UnknownShapeError
 from conversations.evolution.facts import MessageUpdate
 from tests.conversations.evolution.envelopes import GROUP, LID, OWNER, PHONE, address, envelope
 
@@ -57,6 +61,29 @@ def test_a_vote_is_bounded_and_has_each_option_once() -> None:
         assert max(map(len, options)) == votes.MAX_OPTION_CHARS
     assert len(found) == 2
     assert vote({"vote": {"selectedOptions": ["A", "A"]}}) == [poll_update(CONTACT.key, PHONE, "A")]
+
+
+def test_the_votes_of_an_event_are_bounded_in_characters_of_json() -> None:
+    """Options are sent once for all voters, and stored once for each: 189 kB of votes became a row of 24 MB."""
+    emojis = [chr(0x1F600 + number) * 200 for number in range(12)]
+    (one,) = vote({"vote": {"selectedOptions": emojis}})
+    assert one.value["options"] == [emojis[0][: votes.MAX_OPTION_CHARS]]
+    plain = [f"{number:02}" + "x" * 200 for number in range(12)]
+    (one,) = vote({"vote": {"selectedOptions": plain}})
+    assert one.value["options"] == [name[: votes.MAX_OPTION_CHARS] for name in plain]
+    results = [{"name": name, "voters": [f"{voter}@lid" for voter in range(900)]} for name in plain]
+    found: list[Any] = []
+    with pytest.raises(UnknownShapeError):
+        found.extend(votes.parse_poll_results(results, "P1", "", 5, envelope()))
+    sizes = [len(json.dumps(update.value["options"])) for update in found]
+    assert max(sizes) <= votes.MAX_VOTE_JSON
+    assert votes.MAX_VOTES_JSON - votes.MAX_VOTE_JSON < sum(sizes) <= votes.MAX_VOTES_JSON
+
+
+def test_a_reaction_is_one_emoji() -> None:
+    (update,) = votes.parse_reaction({"key": {"id": "A1"}, "text": "😀" * 1000}, CHAT, None, 5)
+    assert isinstance(update, MessageUpdate)
+    assert len(update.value["emoji"]) == votes.MAX_EMOJI_CHARS
 
 
 def test_an_encrypted_vote_is_taken_from_the_poll_s_results() -> None:

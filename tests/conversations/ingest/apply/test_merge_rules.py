@@ -409,5 +409,43 @@ def test_a_message_has_the_reactions_and_votes_of_a_limited_number_of_authors(mo
     for kind, value in (("reaction", {"emoji": "👍"}), ("poll", {"options": ["a"]})):
         for author, at in (("1", 1), ("2", 1), ("3", 1), ("1", 2)):
             merge_rules.merge_update(row, MessageUpdate("A", kind, at, value), author)
+    merge_rules.limit_statements(row)
     for statements in (row.reactions, row.poll_results):
         assert {author: statement["at"] for author, statement in statements.items()} == {"1": 2, "2": 1}
+
+
+votes_by_author = st.dictionaries(
+    st.sampled_from(["me", *(str(pk) for pk in range(5, 15))]), st.text("aã😀", max_size=30), min_size=2
+)
+
+
+@given(votes_by_author, st.integers(1, 6), st.randoms())
+def test_the_votes_that_a_row_has_a_place_for_do_not_depend_on_their_order(
+    votes: dict[str, str], parts: int, random: Any
+) -> None:
+    def limited(authors: list[str], parts: int) -> dict[str, Any]:
+        row = Message(poll_results={}, reactions={})
+        for start in range(parts):
+            for author in authors[start::parts]:
+                merge_rules.merge_update(row, MessageUpdate("A", "poll", 1, {"options": [votes[author]]}), author)
+            merge_rules.limit_statements(row)
+        return dict(row.poll_results)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merge_rules, "MAX_AUTHORS", 6)
+        patch.setattr(merge_rules, "MAX_STATEMENTS_JSON", 500)
+        first = limited(list(votes), 1)
+        shuffled = [*votes, *votes]
+        random.shuffle(shuffled)
+        assert limited(shuffled, parts) == first
+        assert len(first) <= 6
+        assert sum(len(coerce.canonical_json(vote)) for vote in first.values()) < 500 + 450
+
+
+def test_a_row_has_a_place_for_one_long_option_of_each_member_of_the_largest_group() -> None:
+    row = Message(poll_results={}, reactions={})
+    for pk in range(10**9, 10**9 + 1024):
+        vote = {"options": ["x" * 100], "who": f"55119{pk}@s.whatsapp.net"}
+        merge_rules.merge_update(row, MessageUpdate("A", "poll", 10**12, vote), str(pk))
+    merge_rules.limit_statements(row)
+    assert len(row.poll_results) == 1024
