@@ -82,17 +82,25 @@ class AddressBatch:
             new[phone.key] = phone_holders.merge_claims(new.get(phone.key, {}), {lid.jid: times})
         for key, claims in new.items():
             self._claim(key, claims)
-        self.load(jid.key_of(lid) for found in self.contested().values() for lid in found)
+        self.load(lid for _, lid in self.pairs())
+
+    def load_holders(self, keys: Iterable[str]) -> dict[str, Claims]:
+        """Load the LIDs to which contested phone numbers belonged; return the claims, see `ContactIndex.claims`."""
+        contested = self._contested(keys)
+        self.load(jid.key_of(lid) for found in contested.values() for lid in found)
+        return contested
 
     def contacts(self) -> dict[str, Contact]:
         """Return the stored contacts by address key, but without the phone numbers that have moved."""
         return {key: row.contact for key, row in self.rows.items() if row.contact and key not in self.moved}
 
-    def contested(self) -> dict[str, Claims]:
-        """Return the claims to each phone number that several LIDs have claimed."""
-        claims = {key: self._valid(row.claims) for key, row in self.rows.items() if key not in self.new_claims}
-        claims |= {key: self._valid(found) for key, found in self.new_claims.items()}
-        return {key: found for key, found in claims.items() if len(found) > 1 and key.startswith(_PHONE)}
+    def _contested(self, keys: Iterable[str]) -> dict[str, Claims]:
+        known = (
+            (key, self.new_claims.get(key) or self.rows[key].claims)
+            for key in keys
+            if key in self.rows or key in self.new_claims
+        )
+        return {key: found for key, claims in known if key.startswith(_PHONE) and len(found := self._valid(claims)) > 1}
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return each phone number with a new claim, and the LID that holds it."""

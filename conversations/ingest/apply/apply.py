@@ -110,7 +110,7 @@ def _apply(instance: Instance, facts: _FactsByType, waiting: Iterable[str] = ())
     memberships = facts.of_type(Membership)
     key_ids = {copy.key_id for copy in copies} | {update.key_id for update in updates} | {*waiting}
     pending = pending_for_keys(instance, key_ids)
-    lookup_keys = address_keys([*updates, *pending])
+    lookup_keys = address_keys([*updates, *pending]) | _message_keys(copies)
     identities = Identities.of_others(facts.of_type(SamePerson), facts.of_type(Correspondent), own.keys)
     addresses = _person_addresses(facts, own.keys)
     contacts = resolve_contacts(instance, addresses, identities, lookup_keys, unit_of_work)
@@ -150,6 +150,11 @@ def _chats(facts: Iterable[ConversationState | Membership]) -> Iterator[Chat]:
 
 def _message_chats(copies: Iterable[MessageCopy]) -> Iterator[Chat]:
     return (Chat(copy.chat, copy.ms) for copy in copies)
+
+
+def _message_keys(copies: Iterable[MessageCopy]) -> set[str]:
+    """Return the keys of the addresses that chat messages name."""
+    return {address.key for copy in copies for address in (copy.chat, copy.sender) if address is not None}
 
 
 def _find_namesakes(instance: Instance, names: Collection[str], contacts: ContactIndex) -> list[Contact]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 Claims = Mapping[str, list[int]]
 _DAY_MS = 86_400_000
 # Kept claims of LIDs to one phone number, or of one LID to phone numbers while they wait; messages load them.
-MAX_CLAIMS = 32
+MAX_CLAIMS = 8
 
 
 def new_claim(ms: int) -> list[int]:

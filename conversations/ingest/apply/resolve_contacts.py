@@ -28,7 +28,7 @@ def resolve_contacts(
         instance: the instance that the contacts belong to.
         addresses: addresses that need a contact.
         identities: what the facts show about addresses; both addresses of a proven pair need a contact too.
-        lookup_keys: address keys whose contacts are looked up, but not created.
+        lookup_keys: address keys whose contacts are looked up, also of former times, but not created.
         changes: the unit of work that collects changed contacts.
     """
     batch = AddressBatch(instance, identities.own_keys)
@@ -37,7 +37,8 @@ def resolve_contacts(
     paired = {address.key for pair in identities.pairs for address in (pair.phone, pair.lid)}
     batch.load({*lookup_keys, *identities.correspondents, *paired})
     batch.add_identities(identities)
-    index = ContactIndex(batch.contacts(), batch.contested(), identities.own_keys)
+    claims = batch.load_holders(lookup_keys)
+    index = ContactIndex(batch.contacts(), claims, identities.own_keys)
     index.new_keys |= batch.claimed_anew
     _release(batch, changes)
     known = {key: row.contact_id for key, row in batch.rows.items() if row.contact_id and key not in batch.moved}

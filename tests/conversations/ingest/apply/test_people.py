@@ -1,5 +1,6 @@
 """One person has one chat, one reaction and one vote; strangers stay apart, and nothing of ours unites anybody."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from conversations.evolution import jid
 from conversations.evolution.facts import OwnIdentity
 from conversations.ingest.apply import phone_holders
+from conversations.ingest.apply.address_batch import AddressBatch
 from conversations.ingest.apply.own_identity import MAX_LIDS, MAX_NAMES
 from conversations.models import ContactAddress
 from tests.conversations.ingest.apply.orders import (
@@ -535,6 +537,24 @@ def test_a_number_that_too_many_lids_have_claimed_keeps_some_claims(monkeypatch:
     rows = apply_in_every_order(*claims)
     assert chats(rows) == {PHONE: ["L2"], **{f"{n}00000000000@lid": [f"L{n}"] for n in (1, 3, 4)}}
     assert max(len(row["claims"]) for row in rows["addresses"]) == 2
+
+
+def test_the_lids_that_had_a_number_are_loaded_for_messages_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = new_instance()
+    for n in range(1, 5):
+        apply_bodies(instance, text(f"L{n}", f"{n}00000000000@lid", at=n * DAY, key={"remoteJidAlt": PHONE}))
+    loaded: set[str] = set()
+    load = AddressBatch.load
+
+    def load_and_note(batch: AddressBatch, keys: Iterable[str]) -> None:
+        load(batch, keys)
+        loaded.update(row.jid for row in batch.rows.values())
+
+    monkeypatch.setattr(AddressBatch, "load", load_and_note)
+    apply_bodies(instance, envelope("groups.upsert", [{"id": GROUP, "participants": [{"id": PHONE}]}]))
+    assert loaded == {PHONE}
+    apply_bodies(instance, text("P1", PHONE, at=DAY))
+    assert loaded == {PHONE, *(f"{n}00000000000@lid" for n in range(1, 5))}
 
 
 def test_a_lid_beside_too_many_numbers_waits_for_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
