@@ -76,7 +76,7 @@ class Worker:
         applied = 0
         for instance in ready:
             if not self._is_stopped:
-                applied += self._apply(instance, ignore_schedule=ignore_schedule)
+                applied += self._apply(instance, len(ready), ignore_schedule=ignore_schedule)
         return applied, 0.0 if applied else min(BUSY_RETRY if ready else POLL_SECONDS, due.next_due_in)
 
     def drain(self, on_applied: Callable[[int], object] = bool) -> int:
@@ -112,10 +112,13 @@ class Worker:
             return seconds
         return DATABASE_RETRY
 
-    def _apply(self, instance: int, *, ignore_schedule: bool) -> int:
-        """Apply one batch of an instance. If the batch fails as a whole, delay only the next batch of the instance."""
+    def _apply(self, instance: int, ready: int, *, ignore_schedule: bool) -> int:
+        """Apply one batch of an instance, of the number that are ready.
+
+        If the batch fails as a whole, delay only the next batch of the instance.
+        """
         try:
-            with spans.root("batch") as span, self._pace.batch(instance) as share:
+            with spans.root("batch") as span, self._pace.batch(instance, ready) as share:
                 applied = apply_due(instance, self._options, ignore_schedule=ignore_schedule, share=share)
                 span.describe("batch", {"whatsai.instance_id": instance, "whatsai.events": applied})
             return applied  # noqa: TRY300 - beside the handlers of its errors

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversations.ingest.worker import pace, parse
-from conversations.ingest.worker.pace import GROWTH, MAX_SECONDS, MIN_SHARE, next_share
+from conversations.ingest.worker.pace import (
+    GROWTH,
+    MAX_SECONDS,
+    MIN_SECONDS,
+    MIN_SHARE,
+    ROUND_SECONDS,
+    Pace,
+    max_seconds,
+    next_share,
+)
 from conversations.ingest.worker.parse import ParsedEvent
 from conversations.ingest.worker.worker import Worker
 from conversations.models import Instance, WebhookEvent
@@ -17,16 +26,40 @@ from tests.conversations.ingest.inboxes import NO_DELAY, outcomes, store_all
 shares = st.floats(MIN_SHARE, 1.0)
 
 
-@given(share=shares, full_batch=st.floats(1e-6, MAX_SECONDS / MIN_SHARE))
-def test_batches_of_equal_events_are_soon_as_large_as_the_time_allows(share: float, full_batch: float) -> None:
+limits = st.floats(MIN_SECONDS, MAX_SECONDS)
+
+
+@given(share=shares, full_batch=st.floats(1e-6, MIN_SECONDS / MIN_SHARE), limit=limits)
+def test_batches_of_equal_events_are_soon_as_large_as_the_time_allows(
+    share: float, full_batch: float, limit: float
+) -> None:
     for _ in range(10):
-        share = next_share(share, seconds=full_batch * share)
-    assert share == pytest.approx(min(1.0, MAX_SECONDS / full_batch))
+        share = next_share(share, full_batch * share, limit)
+    assert share == pytest.approx(min(1.0, limit / full_batch))
 
 
-@given(share=shares, seconds=st.floats(0, 1e6))
-def test_a_share_stays_within_its_limits_and_grows_slowly(share: float, seconds: float) -> None:
-    assert MIN_SHARE <= next_share(share, seconds) <= min(1.0, GROWTH * share)
+@given(share=shares, seconds=st.floats(0, 1e6), limit=limits)
+def test_a_share_stays_within_its_limits_and_grows_slowly(share: float, seconds: float, limit: float) -> None:
+    assert MIN_SHARE <= next_share(share, seconds, limit) <= min(1.0, GROWTH * share)
+
+
+@pytest.mark.parametrize("ready", [1, 5, 20, 50])
+def test_a_round_of_many_busy_instances_soon_takes_as_long_as_one_of_few(
+    ready: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = started = 0.0
+    monkeypatch.setattr(pace, "thread_time", lambda: clock)
+    batches = Pace()
+    for _ in range(10):
+        started = clock
+        for instance in range(ready):
+            with batches.batch(instance, ready) as share:
+                clock += 4.0 * share
+    assert clock - started == pytest.approx(min(ready * MAX_SECONDS, ROUND_SECONDS))
+
+
+def test_however_many_instances_are_ready_a_batch_may_take_some_time() -> None:
+    assert max_seconds(100_000) == MIN_SECONDS
 
 
 @pytest.mark.django_db
