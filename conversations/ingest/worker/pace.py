@@ -1,8 +1,8 @@
 """Keeps batches short: after a batch that took long, an instance's next batches are smaller.
 
-What it costs to apply a fact depends on the rows that it concerns, and a sender chooses which those are. So a limit of
-events, facts or bytes alone bounds no batch's time, in which other instances wait. If many instances are ready, each of
-them waits for a batch of all others, so their batches are shorter.
+The cost of a fact depends on the stored rows that it changes, and senders choose these rows. So a limit of events,
+facts or bytes alone does not bound how long a batch takes, while other instances wait. If many instances are ready,
+each of them waits for a batch of every other one, so batches are then shorter.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from time import thread_time
 # Seconds of a batch's computing, and on SQLite of its queries. Time spent waiting is not counted: a slow database makes
 # each batch slow, and small batches would make it slower.
 MAX_SECONDS = 1.0
-MIN_SECONDS = 0.1  # shorter batches would cost more than they give: opening one takes a fifth of this
+MIN_SECONDS = 0.1  # in shorter batches, the fixed cost of a batch, about 0.02 s, would dominate
 ROUND_SECONDS = 5.0  # of a batch of each ready instance
 MIN_SHARE = 1 / 512  # a single event of a full batch
 GROWTH = 2.0  # maximum growth from one batch to the next
